@@ -1,0 +1,47 @@
+"""Time of a transport stream: 33-bit stamps at 90 kHz, which wrap every 26.5 hours (ISO 13818-1 §2.4.3.6)."""
+
+TICKS_PER_SECOND = 90_000
+WRAP = 1 << 33
+"""PTS, DTS and the PCR's base are counted modulo this."""
+
+MAX_STEP = 10 * TICKS_PER_SECOND
+"""A longer step forward is another time line, not a long pause: PTS must come at least every 0.7 s (§2.7.4)."""
+
+MAX_BACK = TICKS_PER_SECOND
+"""A longer step back is another time line; a shorter one is reordering, or a muxer's jitter."""
+
+
+def ticks_between(earlier: int, later: int) -> int:
+    """The signed shortest way from one stamp to another on the 33-bit circle, in ticks of 90 kHz."""
+    return ((later - earlier + (WRAP >> 1)) & (WRAP - 1)) - (WRAP >> 1)
+
+
+class MediaClock:
+    """How much media time has gone by, from stamps that wrap, jitter and jump.
+
+    `seconds` never goes back. A wrap is unnoticed. A jump counts in `jumps` and adds nothing to `seconds`.
+    """
+
+    __slots__ = ("_anchor", "_ticks", "jumps", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.jumps = 0
+        self._ticks = 0
+        self._anchor: int | None = None
+
+    def tick(self, value: int) -> None:
+        """Take the next stamp in stream order, in ticks of 90 kHz."""
+        step = 0 if self._anchor is None else ticks_between(self._anchor, value)
+        if step > MAX_STEP or step < -MAX_BACK:
+            self.jumps += 1
+        elif step < 0:
+            return
+        else:
+            self._ticks += step
+            self.seconds = self._ticks / TICKS_PER_SECOND
+        self._anchor = value
+
+    def forget(self) -> None:
+        """The next stamp continues nothing: it is neither a step nor a jump."""
+        self._anchor = None

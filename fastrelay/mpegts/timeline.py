@@ -1,0 +1,59 @@
+"""The access units of one stream in a stretch of packets, with their times: where it can be cut, and how long it is."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from fastrelay.mpegts.clock import TICKS_PER_SECOND, MediaClock, ticks_between
+from fastrelay.mpegts.packet import PACKET_SIZE, payload_at
+from fastrelay.mpegts.pes import read_head
+
+_WITHOUT_PRIORITY = bytes(byte & ~0x20 for byte in range(256))
+"""Takes transport_priority out of a packet's second byte."""
+
+
+class Moment(NamedTuple):
+    """An access unit with a time stamp. `seconds` count from the first one, wraps and jumps left out."""
+
+    offset: int
+    """Bytes from the start of the stretch to the packet in which it begins."""
+    seconds: float
+    dts: int
+    """Ticks of 90 kHz; the PTS where there is no DTS."""
+    jumped: bool
+    """Its time does not continue that of the one before."""
+
+
+def timeline(packets: bytes, pid: int) -> list[Moment]:
+    """The access units that begin in whole packets. Every PES packet is looked at: not for each byte that passes."""
+    clock = MediaClock()
+    moments = []
+    for at in _starts(packets, pid):
+        head = read_head(packets[payload_at(packets, at) : at + PACKET_SIZE])
+        if head is None or head.dts is None:
+            continue
+        jumps = clock.jumps
+        clock.tick(head.dts)
+        moments.append(Moment(at, clock.seconds, head.dts, clock.jumps > jumps))
+    return moments
+
+
+def _starts(packets: bytes, pid: int) -> Iterator[int]:
+    """The offsets of the packets of this PID that have payload_unit_start_indicator."""
+    headers = bytearray(2 * (len(packets) // PACKET_SIZE))
+    headers[0::2] = packets[1::PACKET_SIZE].translate(_WITHOUT_PRIORITY)
+    headers[1::2] = packets[2::PACKET_SIZE]
+    wanted = bytes((0x40 | pid >> 8, pid & 0xFF))
+    at = headers.find(wanted)
+    while at >= 0:
+        # At an odd place it is the second byte of one packet and the first of the next.
+        if not at & 1:
+            yield at // 2 * PACKET_SIZE
+        at = headers.find(wanted, at + 1)
+
+
+def usual_step(moments: list[Moment]) -> float:
+    """Seconds from one access unit to the next, most of the time; 0 where there is but one."""
+    steps = Counter(ticks_between(before.dts, after.dts) for before, after in pairwise(moments) if not after.jumped)
+    return max(0, steps.most_common(1)[0][0]) / TICKS_PER_SECOND if steps else 0.0

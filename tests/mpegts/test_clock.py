@@ -1,0 +1,71 @@
+"""33-bit time: wraps, jitter and jumps."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrelay.mpegts.clock import WRAP, MediaClock, ticks_between
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "ticks"),
+    [(0, 90_000, 90_000), (90_000, 0, -90_000), (WRAP - 10, 5, 15), (5, WRAP - 10, -15), (7, 7, 0)],
+)
+def test_shortest_way(earlier: int, later: int, ticks: int) -> None:
+    assert ticks_between(earlier, later) == ticks
+
+
+@given(st.integers(0, WRAP - 1), st.integers(-(WRAP >> 1), (WRAP >> 1) - 1))
+def test_way_and_back(start: int, step: int) -> None:
+    assert ticks_between(start, (start + step) % WRAP) == step
+
+
+def clock(*stamps: int) -> MediaClock:
+    made = MediaClock()
+    for stamp in stamps:
+        made.tick(stamp % WRAP)
+    return made
+
+
+def test_the_first_stamp_is_second_zero() -> None:
+    assert clock(123_456).seconds == 0.0
+
+
+def test_a_wrap_is_unnoticed() -> None:
+    made = clock(-90_000, -45_000, 0, 45_000)
+    assert (made.seconds, made.jumps) == (1.5, 0)
+
+
+def test_reordered_stamps_do_not_count_twice() -> None:
+    """PTS of an open group without DTS: I P B B."""
+    made = clock(0, 10_800, 3_600, 7_200, 14_400)
+    assert (made.seconds, made.jumps) == (0.16, 0)
+
+
+@pytest.mark.parametrize("jump", [-91_000, 901_000, 1 << 32])
+def test_a_jump_adds_no_time_and_the_clock_goes_on_from_there(jump: int) -> None:
+    made = clock(500_000, 590_000, 590_000 + jump, 590_000 + jump + 90_000)
+    assert (made.seconds, made.jumps) == (2.0, 1)
+
+
+def test_a_pause_of_ten_seconds_is_no_jump() -> None:
+    made = clock(0, 900_000)
+    assert (made.seconds, made.jumps) == (10.0, 0)
+
+
+def test_forget_makes_the_next_stamp_the_first_one() -> None:
+    made = clock(0, 90_000)
+    made.forget()
+    made.tick(5_000_000)
+    made.tick(5_090_000)
+    assert (made.seconds, made.jumps) == (2.0, 0)
+
+
+@given(st.lists(st.integers(0, WRAP - 1), max_size=50))
+def test_seconds_never_go_back(stamps: list[int]) -> None:
+    made = MediaClock()
+    before = 0.0
+    for stamp in stamps:
+        made.tick(stamp)
+        assert made.seconds >= before
+        before = made.seconds
