@@ -1,0 +1,73 @@
+"""Following a live playlist: which of its segments are new, and where they do not continue the ones before."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastrelay.hls.m3u8_model import Media, Segment
+
+START_BACK = 3
+"""A live list is joined this many segments from its end (RFC 8216 §6.3.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a reload brought. `lost`: how many segments were published and have gone without being seen.
+
+    `restarted`: the server began a new list, of which nothing fetched so far is a part.
+    """
+
+    segments: tuple[Segment, ...]
+    lost: int = 0
+    restarted: bool = False
+
+
+class Window:
+    """The position in a playlist that is loaded again and again."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._known: dict[int, str] = {}
+        self._was_behind = False
+
+    def update(self, media: Media) -> News:
+        """Compare a newly loaded playlist with what is known and move to its end."""
+        segments = media.segments
+        if not segments:
+            return News(())
+        if self._next is None:
+            return self._join(media, News(_start(media)))
+        first, last = segments[0].sequence, segments[-1].sequence
+        if last + 1 < self._next:
+            return self._went_back(media)
+        self._was_behind = False
+        if first > self._next:
+            start = _start(media)
+            return self._join(media, News(start, lost=start[0].sequence - self._next))
+        return self._join(media, News(tuple(one for one in segments if one.sequence >= (self._next or 0))))
+
+    def _went_back(self, media: Media) -> News:
+        """An older list: a restarted server, or one edge of a CDN that lags behind the others.
+
+        A lagging edge lists segments that are known, and not twice in a row.
+        """
+        lagging = any(self._known.get(one.sequence) == _name(one) for one in media.segments)
+        if lagging and not self._was_behind:
+            self._was_behind = True
+            return News(())
+        self._was_behind = False
+        return self._join(media, News(_start(media), restarted=True))
+
+    def _join(self, media: Media, news: News) -> News:
+        self._next = media.segments[-1].sequence + 1
+        self._known = {one.sequence: _name(one) for one in media.segments}
+        return news
+
+
+def _start(media: Media) -> tuple[Segment, ...]:
+    """A finished list plays from its first segment, a live one from near its end."""
+    return media.segments if media.ended else media.segments[-START_BACK:]
+
+
+def _name(segment: Segment) -> str:
+    """What stays the same of a segment's URI when each load signs it anew."""
+    return urlsplit(segment.uri).path

@@ -1,0 +1,54 @@
+"""`python -m fastrelay.hls cut`, as somebody at a shell has it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastrelay.errors import FormatError
+from fastrelay.hls.cut import Cutter
+from tests.kit.clips import clip, ffmpeg_decode
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fastrelay.hls", "cut", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+def test_a_file_becomes_a_folder_that_players_play(tmp_path: Path) -> None:
+    done = run(clip("h264_gop1"), tmp_path / "out", "--segment-duration", "2")
+    assert (done.returncode, done.stdout) == (0, "6 segments, 12.000 s\n")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"master.m3u8", "playlist.m3u8", *(f"segment_{n}.ts" for n in range(6))}
+    assert ffmpeg_decode(tmp_path / "out" / "master.m3u8") == (300, "")
+
+
+def test_what_is_no_transport_stream_is_refused(tmp_path: Path) -> None:
+    text = tmp_path / "text.ts"
+    text.write_text("no stream " * 1000)
+    done = run(text, tmp_path / "out")
+    assert done.returncode == 1
+    assert "expected a transport stream with a program" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stream_without_a_picture_to_start_with() -> None:
+    data = clip("h264_gop10").read_bytes()
+    cutter = Cutter(4.0)
+    # PAT and PMT, and pictures from the middle of the only group.
+    cutter.feed(data[: 3 * 188] + data[len(data) // 2 // 188 * 188 :][: 20 * 188])
+    with pytest.raises(FormatError, match="random-access point"):
+        cutter.finish()
+
+
+def test_how_the_file_is_read_makes_no_difference() -> None:
+    data = clip("h264_gop1").read_bytes()
+    made = []
+    for chunk in (1000, 100_000, len(data)):
+        cutter = Cutter(2.0)
+        for at in range(0, len(data), chunk):
+            cutter.feed(data[at : at + chunk])
+        cutter.finish()
+        made.append([entry.segment for entry in cutter.store.listed])
+    assert made[0] == made[1] == made[2]
