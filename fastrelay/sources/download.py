@@ -1,0 +1,75 @@
+"""A list's file, fetched to disk as it comes."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from fastrelay.config import Failover
+from fastrelay.errors import FormatError, SourceRefusedError, StallError
+from fastrelay.sources.addresses import AddressPolicy
+from fastrelay.sources.aside import import_aside
+from fastrelay.wire.source_url import parse_source_url, redact
+
+if TYPE_CHECKING:
+    from fastrelay.sources.http import HttpClient, Reply
+
+SIZE_MAX = 1 << 30
+"""Bytes of a file as it comes, possibly compressed."""
+# Providers put a list together when it is asked for, which takes them longer than a stream.
+FIRST_BYTE_TIMEOUT = 60.0
+_STALL_TIMEOUT = 30.0
+
+
+class Downloader:
+    """Fetches files by HTTP under the rules for sources."""
+
+    def __init__(self, failover: Failover, policy: AddressPolicy, user_agent: str | None) -> None:
+        self._failover = msgspec.structs.replace(failover, first_byte_timeout=FIRST_BYTE_TIMEOUT)
+        self._policy = policy
+        self._user_agent = user_agent
+
+    async def fetch(self, url: str, path: Path) -> str:
+        """Write what is at `url` into a new file, as it comes, gzip included; returns the URL after redirects.
+
+        Raises SourceError: refused, not 2xx, stalled, broken off, longer than SIZE_MAX.
+        """
+        try:
+            source = parse_source_url(url)
+        except ValueError as error:
+            raise SourceRefusedError(f"not a URL of a list: {error}") from None
+        await import_aside("fastrelay.sources.http")
+        from fastrelay.sources.http import HttpClient
+
+        client = HttpClient(
+            source.url, source.headers, policy=self._policy, failover=self._failover, user_agent=self._user_agent
+        )
+        file = await asyncio.to_thread(path.open, "xb")
+        try:
+            return await _copy(client, source.url, file)
+        finally:
+            await asyncio.to_thread(file.close)
+            await client.close()
+
+
+async def _copy(client: "HttpClient", url: str, file: BinaryIO) -> str:
+    reply = await client.get(url, compressed=True)
+    size = 0
+    try:
+        while piece := await _read(reply):
+            size += len(piece)
+            if size > SIZE_MAX:
+                raise FormatError(f"{redact(reply.url)}: longer than the {SIZE_MAX >> 20} MiB allowed")
+            await asyncio.to_thread(file.write, piece)
+    finally:
+        await reply.abort()
+    return reply.url
+
+
+async def _read(reply: "Reply") -> bytes:
+    try:
+        async with asyncio.timeout(_STALL_TIMEOUT):
+            return await reply.read()
+    except TimeoutError:
+        raise StallError(f"{redact(reply.url)}: nothing came for {_STALL_TIMEOUT:g} s") from None
