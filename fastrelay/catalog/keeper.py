@@ -1,0 +1,75 @@
+"""The lists of the configuration: imported at the start, and again whenever their time has come."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from fastrelay.catalog.playlists import Playlists
+from fastrelay.config import PlaylistEntry
+from fastrelay.errors import FastrelayError
+from fastrelay.wire.redact import redact
+
+log = logging.getLogger(__name__)
+
+RETRY, RETRY_MAX = 60.0, 3600.0
+"""Seconds until a list that failed is tried again: the first time, and at most."""
+
+
+class Keeper:
+    """Keeps them up to date in the background; a list that cannot be had stays as it was, and the log says why."""
+
+    def __init__(self, playlists: Playlists) -> None:
+        self._playlists = playlists
+        self._tasks: dict[PlaylistEntry | None, asyncio.Task[None]] = {}
+
+    async def start(self, declared: Iterable[PlaylistEntry]) -> None:
+        """Begin, and sweep up what a crash has left. Raises StorageError."""
+        await self._playlists.empty_folder()
+        await self.declare(declared)
+        self._tasks[None] = asyncio.create_task(self._sweep())
+
+    async def declare(self, declared: Iterable[PlaylistEntry]) -> None:
+        """Take over a newly read configuration; lists that stay as they were are not fetched. Raises StorageError."""
+        declared = tuple(declared)
+        await self._playlists.declare(declared)
+        for entry, task in tuple(self._tasks.items()):
+            if entry is not None and entry not in declared:
+                del self._tasks[entry]
+                task.cancel()
+        for entry in declared:
+            if entry not in self._tasks:
+                self._tasks[entry] = asyncio.create_task(self._keep(entry))
+
+    async def stop(self) -> None:
+        """Give up what is under way."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._playlists.stop()
+
+    async def _sweep(self) -> None:
+        try:
+            await self._playlists.sweep()
+        except FastrelayError as error:
+            log.error("the database could not be swept: %s", error)
+
+    async def _keep(self, entry: PlaylistEntry) -> None:
+        retry = RETRY
+        while True:
+            try:
+                playlist = await self._playlists.import_declared(entry)
+            except FastrelayError as error:
+                log.warning("the playlist '%s' stays as it is: %s", entry.name, redact(str(error)))
+                pause = min(retry, entry.refresh or retry)
+                retry = min(2 * retry, RETRY_MAX)
+            else:
+                log.info("the playlist '%s' is imported: %s", entry.name, _summary(playlist.result))
+                if entry.refresh is None:
+                    return
+                pause, retry = entry.refresh, RETRY
+            await asyncio.sleep(pause)
+
+
+def _summary(result: dict[str, int]) -> str:
+    return ", ".join(f"{result[key]} {key}" for key in ("added", "updated", "unchanged", "removed", "rejected"))
