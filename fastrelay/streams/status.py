@@ -1,0 +1,93 @@
+"""What the API says about a stream and its viewers: plain dictionaries, credentials redacted."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from fastrelay.streams.hls_output import Session
+from fastrelay.streams.state import PUBLIC_NAMES
+from fastrelay.streams.stream import Stream
+from fastrelay.streams.viewers import Viewer
+from fastrelay.wire.redact import redact
+
+
+def timestamp(unix: float) -> str:
+    """RFC 3339 in UTC, whole seconds."""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stream_status(stream: Stream, *, reveal: bool) -> dict[str, Any]:
+    """The status of a stream, running or not; `reveal` shows the source's credentials."""
+    run = stream.run
+    running = stream.running and run is not None
+    url = stream.source_url if running else stream.source_urls[0]
+    totals = stream.totals
+    viewers = len(run.viewers) if run is not None else 0
+    sessions = run.sessions if run is not None else 0
+    return {
+        "id": stream.id,
+        "active": running,
+        "clients": viewers + sessions,
+        "source_url": url if reveal else redact(url),
+        "uptime_seconds": round(run.uptime(), 3) if running and run else 0.0,
+        "bytes_streamed": totals.delivered,
+        "last_activity": timestamp(stream.last_activity) if stream.last_activity is not None else None,
+        "state": PUBLIC_NAMES[stream.state],
+        "kind": stream.kind,
+        "bytes_received": totals.received,
+        "bitrate": round(run.bitrate()) if running and run is not None else 0,
+        "source_index": stream.source_index,
+        "switches": stream.switches,
+        "clients_ts": viewers,
+        "clients_hls": sessions,
+        "dropped_slow": stream.dropped_slow,
+        "ring_bytes": run.ring.size if running and run is not None else 0,
+        "hls_bytes": run.hls.store.bytes if run is not None and run.hls is not None else 0,
+        "continuity_errors": totals.continuity_errors,
+        "packets_lost": totals.lost,
+        "events": [
+            {"at": timestamp(decision.at), "event": decision.event, "detail": redact(decision.detail)}
+            for decision in stream.events
+        ],
+    }
+
+
+def stream_clients(stream: Stream) -> list[dict[str, Any]]:
+    """Everyone who watches or waits: direct TS in the order they came, then HLS."""
+    run = stream.run
+    if run is None:
+        return []
+    now = time.time()
+    viewers = [
+        {
+            "id": viewer.id,
+            "kind": "ts",
+            **_who(viewer, now),
+            "bytes": viewer.sent,
+            "lag_bytes": run.fanout.lag(viewer),
+            "lag_seconds": round(run.index.seconds_behind(viewer.cursor), 3) if viewer.joined_at is not None else 0.0,
+        }
+        for viewer in run.viewers.values()
+    ]
+    # What a player of HLS has not fetched yet is its own affair: it lags behind nothing here.
+    sessions = [
+        {
+            "id": session.id,
+            "kind": "hls",
+            **_who(session, now),
+            "bytes": session.sent,
+            "lag_bytes": 0,
+            "lag_seconds": 0.0,
+        }
+        for session in (run.hls.sessions.values() if run.hls is not None else ())
+    ]
+    return [*viewers, *sessions]
+
+
+def _who(viewer: Viewer | Session, now: float) -> dict[str, Any]:
+    return {
+        "address": viewer.address,
+        "user_agent": viewer.user_agent,
+        "since": timestamp(viewer.since),
+        "seconds": round(now - viewer.since, 3),
+    }

@@ -1,0 +1,347 @@
+"""A stream: on demand, shared by all its viewers, stopped when the last one has been gone for a while."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastrelay.errors import RequestError, SourceError
+from fastrelay.hls.store import Numbers
+from fastrelay.streams.hls_output import HlsOutput, Session
+from fastrelay.streams.run import Run, Settings, Totals
+from fastrelay.streams.state import RUNNING, Event, State, next_state
+from fastrelay.streams.viewers import Viewer
+from fastrelay.wire.response import Outlet
+
+log = logging.getLogger(__name__)
+
+EVENTS_KEPT = 50
+
+ENDED = "ended"
+"""Why a run stopped whose last source played to its end."""
+
+FINISH_SECONDS = 5.0
+"""How long viewers of an ended stream may take to fetch what they have not got."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One entry of a stream's history."""
+
+    at: float
+    """Unix time."""
+    event: str
+    detail: str
+
+
+class Stream:
+    """One channel as its viewers know it. It outlives its runs and remembers what was decided."""
+
+    def __init__(
+        self, stream_id: str, kind: str, source_urls: tuple[str, ...], trusted: bool, settings: Settings
+    ) -> None:
+        self.id = stream_id
+        self.kind = kind
+        self.source_urls = source_urls
+        """Read at every dial, so a change reaches a running stream at its next switch."""
+        self.state = State.IDLE
+        self.events: deque[Decision] = deque(maxlen=EVENTS_KEPT)
+        self.source_index = 0
+        self.switches = 0
+        self.dropped_slow = 0
+        self.last_activity: float | None = None
+        """Unix time of the last byte received or the last viewer's coming or going."""
+        self.run: Run | None = None
+        """The present run; after the stop until its viewers have what was left for them; then None: rings are large."""
+        self._last = Totals()
+        self._last_task: asyncio.Task[str] | None = None
+        self.trusted = trusted
+        """Whether the sources come from the operator's own config."""
+        self.source_url = source_urls[0]
+        """The source in use, or dialled last."""
+        self.finished: HlsOutput | None = None
+        """The HLS of a source that played to its end, as long as its viewers may still fetch the rest."""
+        self._settings = settings
+        self._numbers: Numbers | None = None
+        """Where the next segments are numbered from: names and sequences of a stream only rise."""
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._failures: dict[int, str] = {}
+        self._no_source_works = False
+        self._endings: set[asyncio.Task[None]] = set()
+        self._viewers_ever = 0
+
+    @property
+    def running(self) -> bool:
+        return self.state in RUNNING
+
+    @property
+    def totals(self) -> Totals:
+        """Of the present run, or of the last one."""
+        return self._last if self.run is None else self.run.totals()
+
+    def enter(self, address: str, user_agent: str) -> "Seat":
+        """Count a viewer from the moment of his request on; starts the stream where it does not run.
+
+        Who enters must in the end be attached or leave.
+        """
+        run = self._arrive()
+        self._viewers_ever += 1
+        viewer = Viewer(self._viewers_ever, address, user_agent, time.time())
+        run.viewers[viewer.id] = viewer
+        return Seat(self, run, viewer)
+
+    def visit(self, key: str, address: str, user_agent: str) -> "Visit":
+        """A request of the HLS viewer `key`: counts him from his first one on, and starts what does not run."""
+        run = self._arrive()
+        output = run.hls or run.start_hls(
+            self._settings,
+            self._numbers,
+            lambda session: self._emptied(run, session.last_request),
+            lambda: self._stop_hls(run),
+        )
+        session = output.sessions.get(key)
+        if session is None:
+            self._viewers_ever += 1
+            session = output.sessions[key] = Session(self._viewers_ever, key, address, user_agent)
+        output.touch(session)
+        return Visit(self, run, output, session)
+
+    async def stop(self, reason: str) -> None:
+        """Stop now; returns when the upstream is closed and the viewers are gone. Harmless when not running."""
+        self._end(reason)
+        while self._endings:
+            await asyncio.wait(set(self._endings))
+
+    def switch(self) -> bool:
+        """Go to the next source now; False when the stream does not run."""
+        if self.run is None or not self.running:
+            return False
+        self.run.upstream.switch()
+        return True
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def _arrive(self) -> Run:
+        """Somebody wants to watch: the run there is, or a new one."""
+        run = self.run
+        if run is None or not self.running:
+            run = self._start()
+        self.last_activity = time.time()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        self._happens(Event.VIEWER)
+        return run
+
+    def _start(self) -> Run:
+        self._failures.clear()
+        self._no_source_works = False
+        self.source_index = self.switches = self.dropped_slow = 0
+        self.run = run = Run(
+            self._settings, lambda: self.source_urls, lambda: self.trusted, self, self._dropped, self._last_task
+        )
+        self._last_task = run.task
+        run.task.add_done_callback(lambda task: self._pulled(run, task))
+        self._note("started", f"{len(self.source_urls)} source(s)")
+        return run
+
+    def _pulled(self, run: Run, task: asyncio.Task[str]) -> None:
+        """The upstream task is over: stopped by us, nothing more to play, given up, or a bug of ours."""
+        if run is not self.run or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error("stream %s: the upstream failed", self.id, exc_info=error)
+        self._end("internal error" if error is not None else task.result())
+
+    def _end(self, reason: str) -> None:
+        """Stop the run: the upstream at once, the viewers when they have what the ring still holds for them."""
+        run = self.run
+        if run is None or not self.running:
+            return
+        self._happens(Event.END)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        run.task.cancel()
+        run.fail_waiting(
+            RequestError(503, "stream_stopped", f"The stream was stopped: {reason}.", (("Retry-After", "1"),))
+        )
+        self._stop_hls(run, ended=reason == ENDED)
+        self._note("stopped", reason)
+        ending = asyncio.get_running_loop().create_task(self._finish(run))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _finish(self, run: Run) -> None:
+        await run.finish(FINISH_SECONDS)
+        if run is self.run:
+            self._last = run.totals()
+            # A cancelled task keeps its traceback, and that the whole run.
+            self.run = self._last_task = None
+
+    def _left(self, run: Run, viewer: Viewer) -> None:
+        if run.forget(viewer):
+            self._emptied(run, asyncio.get_running_loop().time())
+
+    def _emptied(self, run: Run, since: float) -> None:
+        """Somebody has gone, at loop time `since`: was he the last?"""
+        if run is not self.run or not self.running:
+            return
+        self.last_activity = time.time()
+        if run.watched:
+            return
+        self._happens(Event.EMPTY)
+        if self._no_source_works and not run.ready.done():
+            # Dialling on would be for nobody.
+            self._end("no source works")
+            return
+        loop = asyncio.get_running_loop()
+        seconds = max(0.0, since + self._settings.streams.idle_timeout - loop.time())
+        self._note("idle", f"the last viewer left; stopping in {seconds:.0f} s")
+        self._idle_timer = loop.call_later(seconds, self._end, "idle")
+
+    def _stop_hls(self, run: Run, *, ended: bool = False) -> None:
+        """Segments are cut no more. Those of a source that played to its end can still be fetched for a while."""
+        output = run.release_hls()
+        if output is None:
+            if self.finished is not None:
+                self.finished.close()
+                self.finished = None
+            return
+        self._numbers = output.store.numbers
+        if ended:
+            output.finish()
+            self.finished = output
+        else:
+            output.close()
+
+    def _dropped(self, run: Run, viewer: Viewer, reason: str) -> None:
+        """The fan-out has closed this viewer."""
+        if reason.startswith(("slow", "overrun")):
+            self.dropped_slow += 1
+            self._note("viewer dropped", f"{viewer.address}: {reason}")
+        self._left(run, viewer)
+
+    def _happens(self, event: Event) -> None:
+        self.state = next_state(self.state, event)
+
+    def _note(self, event: str, detail: str) -> None:
+        self.events.append(Decision(time.time(), event, detail))
+        log.info("stream %s: %s: %s", self.id, event, detail)
+
+    # -- what the upstream tells -----------------------------------------------------------------------------------
+
+    def dialling(self, index: int, url: str) -> None:
+        self.source_index, self.source_url = index, url
+
+    def first_bytes(self) -> None:
+        self._note("first byte", f"source {self.source_index}")
+
+    def flowing(self) -> None:
+        assert self.run is not None
+        self._happens(Event.FLOWING)
+        self._no_source_works = False
+        self._failures.clear()
+        self._note("active", f"source {self.source_index}")
+        self.run.ready.set_result(None)
+
+    def switched(self, reason: str, outage: float) -> None:
+        assert self.run is not None
+        self._no_source_works = False
+        self._failures.clear()
+        if self.run.ready.done():
+            self.switches += 1
+            self._note("switched", f"to source {self.source_index}, outage {outage * 1000:.0f} ms; {reason}")
+
+    def fed(self) -> None:
+        assert self.run is not None
+        self.last_activity = time.time()
+        self.run.fanout.appended()
+
+    def failed(self, index: int, error: SourceError, all_failed: bool) -> None:
+        run = self.run
+        assert run is not None
+        self._failures[index] = f"{error.reason}: {error}"
+        self._note("source failed", f"source {index}: {error.reason}: {error}")
+        self._no_source_works = all_failed
+        if all_failed:
+            run.fail_waiting(RequestError(502, "no_source_works", f"No source works. {self.reasons()}"))
+        if not run.watched:
+            # The next dial would be for nobody; who comes back starts the stream anew.
+            self._end("the source failed and nobody watches")
+
+    def reasons(self) -> str:
+        """Why the sources failed that did, for people."""
+        return "; ".join(f"source {index}: {why}" for index, why in sorted(self._failures.items()))
+
+
+class Seat:
+    """A viewer's place in one run of a stream."""
+
+    def __init__(self, stream: Stream, run: Run, viewer: Viewer) -> None:
+        self._stream = stream
+        self._run = run
+        self.viewer = viewer
+
+    async def ready(self, seconds: float) -> None:
+        """Wait until the stream can be joined.
+
+        Raises RequestError: 502 as soon as every source has failed once, 504 after `seconds`, 503 when stopped.
+        """
+        self.viewer.waited = not self._run.ready.done()
+        async with _in_time(self._stream, seconds):
+            await asyncio.shield(self._run.ready)
+
+    def attach(self, outlet: Outlet, head: bytes) -> Callable[[], None]:
+        """Serve the viewer through `outlet`. Returns what to call when the peer has left."""
+        self.viewer.outlet = outlet
+        if self.viewer.gone:
+            # The stream ended between the answer and the takeover.
+            outlet.reset()
+        else:
+            self._run.fanout.add(self.viewer, head)
+        return self.leave
+
+    def leave(self) -> None:
+        """The viewer is gone by his own will. Idempotent."""
+        self._run.fanout.remove(self.viewer)
+        self._stream._left(self._run, self.viewer)
+
+
+class Visit:
+    """One request of an HLS viewer."""
+
+    def __init__(self, stream: Stream, run: Run, output: HlsOutput, session: Session) -> None:
+        self._stream = stream
+        self._run = run
+        self.output = output
+        self.session = session
+
+    async def ready(self, seconds: float) -> None:
+        """Wait for the first segment. Raises RequestError as `Seat.ready`; the viewer is gone then."""
+        self.session.waiting += 1
+        try:
+            async with _in_time(self._stream, seconds):
+                await asyncio.shield(self._run.ready)
+                await self.output.first()
+        except BaseException:
+            if self.output.sessions.pop(self.session.key, None) is not None:
+                self._stream._emptied(self._run, self.session.last_request)
+            raise
+        finally:
+            self.session.waiting -= 1
+        self.output.touch(self.session)
+
+
+@asynccontextmanager
+async def _in_time(stream: Stream, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        why = stream.reasons() or f"source {stream.source_index} has not delivered a picture yet"
+        raise RequestError(504, "start_timeout", f"The stream did not start within {seconds:g} s. {why}") from None

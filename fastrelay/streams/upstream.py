@@ -1,0 +1,218 @@
+"""The one task that feeds a running stream: dial, read, pace, and go to the next source when one fails."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from fastrelay.config import Failover
+from fastrelay.errors import SourceError, StallError
+from fastrelay.sources.base import Chunk, Source
+from fastrelay.sources.failover import Attempt, Plan
+from fastrelay.streams.ingest import PIECE, Ingest
+from fastrelay.streams.pacing import Pacer
+
+Open = Callable[[str], Awaitable[Source]]
+
+PRIME_CHUNKS = 3
+PRIME_SECONDS = 0.5
+"""A cold start for an HLS viewer on a live HLS source takes its first segments in one burst, so that there are some to
+list at once. Nobody waits for them longer than this. Viewers of TS alone get them as they are played: no pauses."""
+
+
+class Listener(Protocol):
+    """Who is told what the upstream does. Every call comes from the loop and must not block."""
+
+    def dialling(self, index: int, url: str) -> None:
+        """The source at `index` is about to be dialled."""
+
+    def first_bytes(self) -> None:
+        """That source is connected and delivers bytes; it is not yet ready."""
+
+    def flowing(self) -> None:
+        """The ring can be joined; once in a run."""
+
+    def switched(self, reason: str, outage: float) -> None:
+        """Another source is ready and in the ring: why the last was left, and seconds since its last bytes."""
+
+    def fed(self) -> None:
+        """The ring's head moved."""
+
+    def failed(self, index: int, error: SourceError, all_failed: bool) -> None:
+        """The source at `index` failed; with `all_failed` every source has by now."""
+
+
+class Upstream:
+    """Exactly one source at a time, over the whole run of a stream."""
+
+    def __init__(
+        self,
+        open_source: Open,
+        source_urls: Callable[[], tuple[str, ...]],
+        ingest: Ingest,
+        listener: Listener,
+        settings: Failover,
+        ahead: float,
+    ) -> None:
+        self._open_source = open_source
+        self._source_urls = source_urls
+        self._ingest = ingest
+        self._listener = listener
+        self._settings = settings
+        self._ahead = ahead
+        self._plan = Plan(settings, random.random)
+        self._loop = asyncio.get_running_loop()
+        self._attempt: asyncio.Task[None] | None = None
+        self._switch_asked = False
+        self._left_for: str | None = None
+        self._ready_since: float | None = None
+        self._last_fed = 0.0
+        self._pacer: Pacer | None = None
+        self.source: Source | None = None
+        self._priming = False
+        """The first segments of a cold start are being taken, unpaced; nobody joins yet."""
+        self._announced = False
+        self.received = 0
+        """Bytes read from all sources of this run."""
+        self._lost_before = 0
+
+    async def run(self) -> str:
+        """Feed until there is nothing more to feed from; returns why: "ended" or "gave up".
+
+        Cancel it to stop: when it has ended, the source's connection is closed.
+        """
+        attempt: Attempt | None = Attempt(0, 0.0)
+        while attempt is not None:
+            urls = self._source_urls()
+            index = attempt.index % len(urls)
+            self._ready_since = None
+            try:
+                await self._one_attempt(index, urls[index], attempt.delay)
+            except SourceError as error:
+                self._announce()
+                self._left_for = f"{error.reason}: {error}"
+                attempt = self._plan.failed(index, self._ran_for(), len(urls), self._loop.time())
+                self._listener.failed(index, error, self._plan.all_failed(len(urls)))
+            else:
+                self._announce()
+                if not self._switch_asked and index + 1 == len(urls):
+                    return "ended"
+                self._left_for = "asked to switch" if self._switch_asked else "played to its end"
+                self._switch_asked = False
+                attempt = self._plan.skipped(index, len(urls))
+            if attempt is not None and self._source_urls() != urls:
+                # Other sources since: they are tried from the first one on.
+                attempt = Attempt(0, attempt.delay)
+        return "gave up"
+
+    def lost(self) -> int:
+        """Packets, datagrams and segments known to be lost on the way in, over all sources of this run."""
+        return self._lost_before + (self.source.lost if self.source is not None else 0)
+
+    def switch(self) -> None:
+        """Leave the present source, or the wait for it, and go to the next one now."""
+        if self._attempt is not None:
+            self._switch_asked = True
+            self._attempt.cancel()
+
+    async def _one_attempt(self, index: int, url: str, delay: float) -> None:
+        """Returns when the source has truly ended or a switch was asked for; raises SourceError when it failed."""
+        self._attempt = asyncio.create_task(self._play(index, url, delay))
+        try:
+            await self._attempt
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._switch_asked or (task is not None and task.cancelling()):
+                raise
+        finally:
+            self._attempt = None
+
+    async def _play(self, index: int, url: str, delay: float) -> None:
+        await asyncio.sleep(delay)
+        self._listener.dialling(index, url)
+        source = await self._open_source(url)
+        self.source = source
+        try:
+            self._listener.first_bytes()
+            await self._feed(source)
+        finally:
+            self.source = None
+            self._lost_before += source.lost
+            await source.close()
+
+    async def _feed(self, source: Source) -> None:
+        self._ingest.begin()
+        self._pacer = Pacer(self._ahead) if source.paced else None
+        ready_by = self._loop.time() + self._settings.ready_timeout
+        self._priming = source.backlog and self._ingest.tap is not None and not self._announced
+        primed = self._loop.call_later(PRIME_SECONDS, self._end_priming)
+        chunks = 0
+        try:
+            while True:
+                chunk = await (source.read() if self._ingest.open else self._read_by(ready_by, source))
+                if chunk is None:
+                    return
+                if chunk.discontinuity:
+                    self._ingest.begin()
+                    ready_by = self._loop.time() + self._settings.ready_timeout
+                if source.target_duration:
+                    self._ingest.begin_segment(source.target_duration)
+                self.received += len(chunk.data)
+                await self._take(chunk.data)
+                chunks += 1
+                if chunks == PRIME_CHUNKS:
+                    self._end_priming()
+                if not self._ingest.open and self._loop.time() > ready_by:
+                    raise self._not_ready()
+        finally:
+            primed.cancel()
+
+    async def _read_by(self, deadline: float, source: Source) -> Chunk | None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await source.read()
+        except TimeoutError:
+            raise self._not_ready() from None
+
+    async def _take(self, data: bytes) -> None:
+        """Put a chunk into the ring piece by piece, no faster than the pacer allows."""
+        for start in range(0, len(data), PIECE):
+            if self._ingest.feed(data[start : start + PIECE]):
+                self._account()
+                if not self._priming:
+                    self._announce()
+                await asyncio.sleep(self._ahead_of_clock())
+
+    def _ahead_of_clock(self) -> float:
+        """Seconds to wait before the next piece."""
+        if self._pacer is None or self._priming:
+            return 0.0
+        return self._pacer.delay(self._ingest.index.seconds, self._loop.time())
+
+    def _account(self) -> None:
+        now = self._loop.time()
+        if self._ready_since is None:
+            self._ready_since = now
+            self._plan.succeeded()
+            if self._left_for is not None:
+                self._listener.switched(self._left_for, now - self._last_fed)
+                self._left_for = None
+        self._last_fed = now
+        self._listener.fed()
+
+    def _announce(self) -> None:
+        """The ring can be joined, if there is anything in it."""
+        if not self._announced and self._ingest.ring.head:
+            self._announced = True
+            self._listener.flowing()
+
+    def _end_priming(self) -> None:
+        """From now on the source is paced, and whoever waits may join."""
+        self._priming = False
+        self._announce()
+
+    def _ran_for(self) -> float:
+        return 0.0 if self._ready_since is None else self._loop.time() - self._ready_since
+
+    def _not_ready(self) -> StallError:
+        return StallError(f"not ready within {self._settings.ready_timeout:g} s: {self._ingest.missing()}")
