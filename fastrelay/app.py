@@ -1,0 +1,167 @@
+"""One server: every room wired together, started in order and stopped in the reverse order."""
+
+import asyncio
+import ctypes
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fastrelay.catalog.channels import Channels
+from fastrelay.catalog.keeper import Keeper
+from fastrelay.catalog.playlists import Playlists
+from fastrelay.catalog.relays import Changes, Relays
+from fastrelay.catalog.store import Store
+from fastrelay.config import Config
+from fastrelay.endpoints.auth import Access
+from fastrelay.endpoints.channels import ChannelEndpoints
+from fastrelay.endpoints.directory import Directory
+from fastrelay.endpoints.export import ExportEndpoint
+from fastrelay.endpoints.health import Health
+from fastrelay.endpoints.hls import HlsEndpoints
+from fastrelay.endpoints.live import LiveEndpoint
+from fastrelay.endpoints.playlists import PlaylistEndpoints
+from fastrelay.endpoints.relays import RelayEndpoints
+from fastrelay.endpoints.status import StatusEndpoints
+from fastrelay.endpoints.viewers import ViewerAccess
+from fastrelay.errors import FastrelayError
+from fastrelay.hls.store import Memory
+from fastrelay.server.listener import Listener
+from fastrelay.sources.addresses import AddressPolicy
+from fastrelay.sources.download import Downloader
+from fastrelay.sources.open import Opener
+from fastrelay.streams.manager import Manager
+from fastrelay.streams.run import Settings
+from fastrelay.wire.router import Router
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 5.0
+"""How long a stopping server gives its viewers to take what was sent to them."""
+
+
+class App:
+    """The whole server of one configuration."""
+
+    def __init__(self, config: Config, store: Store, relays: Relays) -> None:
+        self._config = config
+        self._store = store
+        self._relays = relays
+        # The networks are checked when the config is read.
+        self._policy = AddressPolicy(config.sources.allow_networks)
+        opener = Opener(config.failover, self._policy, config.sources.user_agent)
+        self._manager = Manager(
+            Settings(config.streams, config.failover, config.hls, Memory(config.hls.memory_max), opener.open)
+        )
+        self._health = Health()
+        router = Router()
+        auth, server, start_timeout = config.auth, config.server, config.streams.start_timeout
+        access = Access(auth.admin_token)
+        viewers = ViewerAccess(auth.stream_token, auth.signing_key, access, time.time)
+        channels = Channels(store)
+        directory = Directory(relays, channels, self._manager)
+        downloader = Downloader(config.failover, self._policy, config.sources.user_agent)
+        playlists = Playlists(store, Path(config.data_dir) / "incoming", downloader.fetch, directory.renew)
+        self._keeper = Keeper(playlists)
+        self._health.register(router)
+        LiveEndpoint(directory, viewers, start_timeout).register(router)
+        HlsEndpoints(directory, viewers, start_timeout).register(router)
+        StatusEndpoints(self._manager, directory, access).register(router)
+        RelayEndpoints(relays, self._manager, access, self._policy.check).register(router)
+        ChannelEndpoints(channels, relays, access, self._policy.check).register(router)
+        PlaylistEndpoints(playlists, access, self._policy.check).register(router)
+        ExportEndpoint(relays, channels, viewers, server.public_url, server.write_timeout).register(router)
+        self._listener = Listener(router, config.server)
+
+    @classmethod
+    async def open(cls, config: Config) -> "App":
+        """With the database open and the relays known. Raises StorageError."""
+        store = await Store.open(Path(config.data_dir) / "fastrelay.db")
+        try:
+            return cls(config, store, await Relays.load(store, config.relays))
+        except BaseException:
+            await store.close()
+            raise
+
+    async def start(self) -> str:
+        """Listen; returns the base URL. Raises ConfigError or OSError."""
+        await self._listener.start()
+        host, port = self._listener.address
+        for address in self._listener.addresses:
+            self._policy.forbid_listener(*address)
+        await self._keeper.start(self._config.playlists)
+        self._health.ready()
+        scheme = "https" if self._config.server.tls_cert else "http"
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        log.info("listening on %s", url)
+        return url
+
+    async def reload(self, config: Config) -> None:
+        """Take over the relays and lists of a new configuration; viewers of unchanged relays notice nothing."""
+        changes = await self._relays.replace_configured(config.relays)
+        for relay in changes.changed:
+            self._manager.sources_changed(relay)
+        await self._keeper.declare(config.playlists)
+        log.info("configuration read again: %s; settings but relays and playlists take a restart", _counts(changes))
+        for relay in changes.removed:
+            await self._manager.end(relay.output_path, "removed from the configuration")
+
+    async def stop(self) -> None:
+        """Close the listener, end the streams with what their viewers still have to get, close the database."""
+        self._health.drain()
+        await self._keeper.stop()
+        await asyncio.gather(self._listener.drain(DRAIN_SECONDS), self._manager.stop_all("server stops"))
+        await self._store.close()
+
+
+def _counts(changes: Changes) -> str:
+    return f"{len(changes.added)} relays added, {len(changes.changed)} changed, {len(changes.removed)} removed"
+
+
+_M_MMAP_THRESHOLD = -3  # of glibc's mallopt(3)
+
+
+def _give_memory_back() -> None:
+    """Make every ring a mapping of its own, which goes back to the system as soon as the ring is freed.
+
+    glibc raises its threshold for that with each large block that is freed, up to 32 MiB. The next rings would then
+    grow inside the heap, step by step, and leave holes there as large as themselves. Other C libraries have no such
+    call, and no need of it.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+
+
+async def run(config: Config, reread: Callable[[], Config] | None, started: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP re-reads the configuration through `reread`.
+
+    `started` is called with the base URL once the server listens.
+    """
+    _give_memory_back()
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = await App.open(config)
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            await app.reload(reread() if reread is not None else config)
+        except (FastrelayError, OSError) as error:
+            log.error("the configuration stays as it is: %s", error)
+
+    def hangup() -> None:
+        task = loop.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hangup)
+    try:
+        started(await app.start())
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await app.stop()

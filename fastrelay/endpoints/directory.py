@@ -1,0 +1,50 @@
+"""From what a URL names to the stream it means."""
+
+from fastrelay.catalog.channels import STREAM_PREFIX, Channels
+from fastrelay.catalog.relays import Relays
+from fastrelay.errors import RequestError
+from fastrelay.streams.manager import Manager
+from fastrelay.streams.stream import Stream
+
+
+class Directory:
+    """Knows which streams there may be; a stream that nobody asked for yet exists only here."""
+
+    def __init__(self, relays: Relays, channels: Channels, manager: Manager) -> None:
+        self._relays = relays
+        self._channels = channels
+        self._manager = manager
+
+    def open(self, output_path: str) -> Stream:
+        """The stream of the relay there. Raises RequestError 404 where nothing of that name is declared."""
+        relay = self._relays.by_path(output_path)
+        if relay is None:
+            raise RequestError(404, "relay_not_found", f"There is no relay at '{output_path}'.")
+        return self._manager.open(relay.output_path, "relay", relay.source_urls, trusted=relay.origin == "config")
+
+    async def open_channel(self, channel_id: str) -> Stream:
+        """The stream of the channel with this id. Raises RequestError 404."""
+        channel = await self._channels.get(parse_id(channel_id))
+        if channel is None:
+            raise RequestError(404, "channel_not_found", f"There is no channel {channel_id[:20]}.")
+        return self._manager.open(channel.stream_id, "channel", channel.source_urls, trusted=False)
+
+    async def find(self, stream_id: str) -> Stream:
+        """The stream of that id, of any kind. Raises RequestError 404."""
+        if stream_id.startswith(STREAM_PREFIX):
+            return await self.open_channel(stream_id.removeprefix(STREAM_PREFIX))
+        return self.open(stream_id)
+
+    async def renew(self) -> None:
+        """After an import: running streams of channels take their new sources at their next switch."""
+        for stream in self._manager.running():
+            if stream.id.startswith(STREAM_PREFIX):
+                channel = await self._channels.get(parse_id(stream.id.removeprefix(STREAM_PREFIX)))
+                if channel is not None:
+                    stream.source_urls = channel.source_urls
+
+
+def parse_id(text: str) -> int:
+    """The number that this is the only spelling of, up to the 19 digits of SQLite's; 0, which is no id, for others."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+    return number if str(number) == text and number < 1 << 63 else 0

@@ -1,0 +1,47 @@
+"""`GET /stream/{path}` and `GET /api/proxy/channel/{id}`: continuous MPEG-TS."""
+
+from fastrelay.endpoints.directory import Directory
+from fastrelay.endpoints.viewers import ViewerAccess
+from fastrelay.streams.stream import Seat, Stream
+from fastrelay.wire.request import Request
+from fastrelay.wire.response import Takeover
+from fastrelay.wire.router import Router
+
+HEADERS = (("Cache-Control", "no-store"), ("Accept-Ranges", "none"))
+
+
+class LiveEndpoint:
+    """Lets viewers into streams. HEAD gets the head and no more: it never starts a pull."""
+
+    def __init__(self, directory: Directory, access: ViewerAccess, start_timeout: float) -> None:
+        self._directory = directory
+        self._access = access
+        self._start_timeout = start_timeout
+
+    def register(self, router: Router) -> None:
+        router.add("GET", "/stream/{path}", self._access.guard(self.watch))
+        router.add("GET", "/api/proxy/channel/{id}", self._access.guard(self.watch_channel))
+
+    async def watch(self, request: Request) -> Takeover:
+        """200 and the stream; raises RequestError 404, 502, 503 or 504 as the contract says."""
+        # Output paths have no dots, so the suffix that players like to see cannot hide a relay of that name.
+        return await self._serve(self._directory.open(request.params["path"].removesuffix(".ts")), request)
+
+    async def watch_channel(self, request: Request) -> Takeover:
+        """The same for a channel of a list."""
+        return await self._serve(await self._directory.open_channel(request.params["id"]), request)
+
+    async def _serve(self, stream: Stream, request: Request) -> Takeover:
+        if request.method == "HEAD":
+            return Takeover(lambda outlet, head: _enter(stream, request).attach(outlet, head), headers=HEADERS)
+        seat = _enter(stream, request)
+        try:
+            await seat.ready(self._start_timeout)
+        except BaseException:
+            seat.leave()
+            raise
+        return Takeover(seat.attach, seat.leave, headers=HEADERS)
+
+
+def _enter(stream: Stream, request: Request) -> Seat:
+    return stream.enter(request.peer[0], request.headers.get("user-agent", ""))

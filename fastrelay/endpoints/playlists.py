@@ -1,0 +1,195 @@
+"""`/api/playlists`: M3U lists, imported from a URL, from JSON or from the file itself. Management only."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from fastrelay.catalog.playlists import (
+    ConfiguredPlaylistError,
+    Playlist,
+    Playlists,
+    UnknownPlaylistError,
+    UploadedPlaylistError,
+)
+from fastrelay.catalog.stage import StageError
+from fastrelay.config.relay_fields import check_name
+from fastrelay.endpoints.auth import Access, media_type
+from fastrelay.endpoints.directory import parse_id
+from fastrelay.endpoints.relay_body import CheckAddress, InvalidFieldError, check_source_url, json_body, kind_of
+from fastrelay.endpoints.upload import FileUpload, MemoryUpload
+from fastrelay.errors import RequestError, SourceError, StorageError
+from fastrelay.wire.request import Flow, Request, Upload
+from fastrelay.wire.response import Headers, Response, json_response
+from fastrelay.wire.router import Router
+from fastrelay.wire.source_url import parse_source_url
+
+UPLOAD_MAX = 64 << 20
+"""Bytes of an uploaded list."""
+_JSON_MAX = 8 << 20  # bytes: reading JSON holds the loop, 8 MiB for some 10 ms
+_UPLOADED = "uploaded"
+"""The name of a list that was uploaded without one."""
+
+# None of these can a foreign web page send without asking first (Fetch standard, CORS-safelisted request headers).
+LIST_TYPES = frozenset(
+    {
+        *("application/gzip", "application/octet-stream", "application/vnd.apple.mpegurl", "application/x-gzip"),
+        *("application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl"),
+    }
+)
+_NO_STORE = (("Cache-Control", "no-store"),)
+_COUNTS = ("added", "updated", "unchanged", "removed", "rejected")
+
+
+class PlaylistEndpoints:
+    """`check_address` is asked at once about an IP address that stands in a list's URL."""
+
+    def __init__(self, playlists: Playlists, access: Access, check_address: CheckAddress) -> None:
+        self._playlists = playlists
+        self._access = access
+        self._check_address = check_address
+
+    def register(self, router: Router) -> None:
+        router.add("GET", "/api/playlists", self.all)
+        router.add("POST", "/api/playlists", self.create, body_limit=UPLOAD_MAX, receive=self.receive)
+        router.add("GET", "/api/playlists/{id}", self.one)
+        router.add("DELETE", "/api/playlists/{id}", self.delete)
+        router.add("POST", "/api/playlists/{id}/refresh", self.refresh)
+
+    async def all(self, request: Request) -> Response:
+        self._access.require_admin(request)
+        with _refusals():
+            playlists = [_shown(playlist) for playlist in await self._playlists.all()]
+        return _answer({"total": len(playlists), "playlists": playlists})
+
+    async def one(self, request: Request) -> Response:
+        self._access.require_admin(request)
+        with _refusals():
+            return _answer(_shown(await self._playlists.get(parse_id(request.params["id"]))))
+
+    def receive(self, request: Request, flow: Flow) -> Upload:
+        """JSON into memory, anything else into a file. Raises RequestError before anything is read."""
+        self._access.require_admin(request, LIST_TYPES)
+        if media_type(request) == "application/json":
+            return MemoryUpload(_JSON_MAX)
+        return FileUpload(flow, self._playlists.new_file())
+
+    async def create(self, request: Request) -> Response:
+        """201 with Location for a new list, 200 for one that is there; both when it is imported."""
+        upload = request.upload
+        try:
+            self._access.require_admin(request, LIST_TYPES)
+            with _refusals():
+                known = {playlist.name for playlist in await self._playlists.all()}
+                playlist = await self._import(request, upload)
+        except InvalidFieldError as error:
+            return _answer({"error": {"code": error.code, "message": error.message, "field": error.field}}, 422)
+        finally:
+            if upload is not None:
+                upload.discard()
+        if playlist.name in known:
+            return _answer(_shown(playlist))
+        return _answer(_shown(playlist), 201, (("Location", f"/api/playlists/{playlist.id}"),))
+
+    async def delete(self, request: Request) -> Response:
+        """204, when its channels are gone."""
+        self._access.require_admin(request)
+        with _refusals():
+            await self._playlists.delete(parse_id(request.params["id"]))
+        return Response(204, content_type="", headers=_NO_STORE)
+
+    async def refresh(self, request: Request) -> Response:
+        """200, when it is imported anew."""
+        self._access.require_admin(request)
+        with _refusals():
+            return _answer(_shown(await self._playlists.refresh(parse_id(request.params["id"]))))
+
+    async def _import(self, request: Request, upload: Upload | None) -> Playlist:
+        if isinstance(upload, FileUpload):
+            name = _checked_name(request.query.get("name", _UPLOADED))
+            await upload.written()
+            return await self._playlists.import_file(name, upload.path)
+        request.body = bytes(upload.data) if isinstance(upload, MemoryUpload) else b""
+        fields = _fields(json_body(request))
+        name = _checked_name(fields["name"])
+        if "url" in fields:
+            self._check_url(fields["url"])
+            return await self._playlists.import_url(name, fields["url"])
+        path = self._playlists.new_file()
+        try:
+            await asyncio.to_thread(path.write_text, fields["content"], "utf-8", "replace", "")
+            return await self._playlists.import_file(name, path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _check_url(self, url: str) -> None:
+        try:
+            check_source_url(url, self._check_address)
+            if parse_source_url(url).scheme not in ("http", "https"):
+                raise ValueError("expected http:// or https://")
+        except ValueError as error:
+            raise InvalidFieldError("url", str(error)) from None
+
+
+def _fields(body: Any) -> dict[str, str]:
+    """`name` and one of `url` and `content`, all text."""
+    if not isinstance(body, dict):
+        raise InvalidFieldError("", f"expected an object with name and url, or name and content, got {kind_of(body)}")
+    for field, value in body.items():
+        if field not in ("name", "url", "content"):
+            raise InvalidFieldError(field[:100], "there is no such field, expected name and url, or name and content")
+        if not isinstance(value, str):
+            raise InvalidFieldError(field, f"expected text, got {kind_of(value)}")
+    if "name" not in body:
+        raise InvalidFieldError("name", "expected, but it is not there")
+    if ("url" in body) == ("content" in body):
+        raise InvalidFieldError("url", "expected either url or content")
+    return body
+
+
+def _checked_name(name: str) -> str:
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise InvalidFieldError("name", str(error)) from None
+    return name
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """The catalogue's refusals as answers."""
+    try:
+        yield
+    except UnknownPlaylistError as error:
+        raise RequestError(404, "playlist_not_found", str(error)) from None
+    except ConfiguredPlaylistError as error:
+        raise RequestError(409, "playlist_configured", str(error)) from None
+    except UploadedPlaylistError as error:
+        raise RequestError(409, "playlist_uploaded", str(error)) from None
+    except StageError as error:
+        raise RequestError(422, "invalid_list", f"nothing was changed: {error}") from None
+    except SourceError as error:
+        raise RequestError(502, "list_unavailable", f"nothing was changed: {error}") from None
+    except StorageError as error:
+        raise RequestError(503, "storage_unavailable", f"nothing was changed: {error}") from error
+
+
+def _shown(playlist: Playlist) -> dict[str, Any]:
+    result = playlist.result
+    imported = playlist.imported
+    return {
+        "id": playlist.id,
+        "name": playlist.name,
+        "url": playlist.url,
+        "origin": playlist.origin,
+        "channels": sum(result.get(key, 0) for key in ("added", "updated", "unchanged")),
+        "imported_at": datetime.fromtimestamp(imported, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if imported else None,
+        "failure": playlist.failure,
+        **{key: result.get(key, 0) for key in _COUNTS},
+        "rejections": result.get("rejections", []),
+    }
+
+
+def _answer(value: Any, status: int = 200, headers: Headers = ()) -> Response:
+    return json_response(value, status, (*headers, *_NO_STORE))
