@@ -10,11 +10,11 @@ from tests.kit.position_coded import PositionCoded
 from tests.kit.viewer import connect, join_many, stalled, trickling
 from tests.whole.relay import PATH, relay
 
-RING = 2 << 20
+RING = 512 << 10
 
 
 async def test_stalled_and_trickling_viewers_are_dropped_and_nobody_gets_a_wrong_byte() -> None:
-    source = PositionCoded(byte_rate=700_000)
+    source = PositionCoded(byte_rate=200_000)
     limits = {"ring_size": RING, "ring_max": RING}
     async with Origin() as origin, relay(origin.route("/a", live(source)), streams=limits) as server:
         url = server.url(PATH)
@@ -22,7 +22,7 @@ async def test_stalled_and_trickling_viewers_are_dropped_and_nobody_gets_a_wrong
         with HealthyViewer(url, source, max_gap=5.0) as healthy:
             good = await join_many(url, 39, lambda: Checker(source))
             bad = [await stalled(url, Checker(source)) for _ in range(5)]
-            bad += [await trickling(url, 100_000, Checker(source)) for _ in range(5)]
+            bad += [await trickling(url, 20_000, Checker(source)) for _ in range(5)]
             await asyncio.gather(*(viewer.received(10 * RING, within=60) for viewer in good))
             status = await server.wait_status("a", lambda status: status["dropped_slow"] == len(bad))
             assert status["clients"] == len(good) + 1
