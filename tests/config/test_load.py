@@ -233,7 +233,9 @@ def relay(**changes: str) -> str:
         ("a: 1\n---\nb: 2", "", "expected YAML: "),
         ("a: \x00", "", "expected YAML"),
         ("a: \ud800", "", "expected YAML"),
-        ("[" * 100_000, "", "expected at most 10 levels"),
+        ("[" * 100, "", "expected at most 10 levels"),
+        # libyaml may give up first, in words of its own.
+        ("[" * 100_000, "", "expected "),
     ],
 )
 def test_mistake(text: str, path: str, expected: str) -> None:

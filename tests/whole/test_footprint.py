@@ -20,16 +20,17 @@ SPARE = 6_000_000
 
 
 async def test_it_answers_soon_after_its_start() -> None:
-    """0.3 s on an idle machine; the bound leaves room for a busy one and still catches an import gone wild."""
+    """0.3 s on an idle machine, nearly all of it the processor's: that is what counts on a busy one too. The bound
+    leaves room for a slow processor and still catches an import gone wild.
+    """
     took = []
     async with Server() as server:
         for _ in range(3):
             await server.stop()
-            began = time.monotonic()
             await server.start()
             assert (await server.get("/livez")).status == 200
-            took.append(time.monotonic() - began)
-    assert statistics.median(took) < 3, took
+            took.append(server.cpu_seconds)
+    assert statistics.median(took) < 1, took
 
 
 async def test_an_idle_server_is_small() -> None:
