@@ -26,6 +26,11 @@ class Gate:
         """The program the gate waits for, or has opened with."""
         return self._scanner.program
 
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """All programs whose PMT has come, `program` first."""
+        return self._scanner.ranked_programs
+
     def feed(self, packets: Buffer) -> bytes:
         """Take whole packets: nothing while closed. On opening PAT, PMT, and all from the random-access point on.
 

@@ -46,6 +46,11 @@ class Scanner:
         return self._tables.programs
 
     @property
+    def ranked_programs(self) -> tuple[Program, ...]:
+        """The same, but the one that is followed comes first."""
+        return tuple(sorted(self.programs, key=lambda program: program != self.program))
+
+    @property
     def unknown_programs(self) -> tuple[int, ...] | None:
         """The programs whose PMT has not come; None while there is no PAT."""
         return self._tables.missing if self._tables.has_pat else None

@@ -1,11 +1,13 @@
 """The PIDs of many packets at once, by strided slices instead of a loop over packets."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fastrelay.mpegts.packet import PACKET_SIZE, Buffer
 
 _LOW_BITS = bytes(byte & 0x1F for byte in range(256))
+_HIGH_BITS = 0xE0
+"""transport_error_indicator, payload_unit_start_indicator and transport_priority, which share a byte with the PID."""
 
 
 def pids_of(packets: Buffer) -> tuple[int, ...]:
@@ -23,3 +25,10 @@ def positions(pids: tuple[int, ...], pid: int) -> Iterator[int]:
     for _ in range(pids.count(pid)):
         at = pids.index(pid, at + 1)
         yield at
+
+
+def with_pids(packets: bytearray, pids: Sequence[int]) -> None:
+    """Give each of the whole packets its PID of `pids`."""
+    flags = packets[1::PACKET_SIZE]
+    packets[1::PACKET_SIZE] = bytes([flag & _HIGH_BITS | pid >> 8 for flag, pid in zip(flags, pids, strict=True)])
+    packets[2::PACKET_SIZE] = bytes([pid & 0xFF for pid in pids])

@@ -6,6 +6,7 @@ from typing import Protocol
 from fastrelay.mpegts.gate import Gate
 from fastrelay.mpegts.marks import Mark, Scanner
 from fastrelay.mpegts.packet import PACKET_SIZE, Framer
+from fastrelay.mpegts.psi import Program
 from fastrelay.mpegts.splice import Splicer
 from fastrelay.ring.index import Index
 from fastrelay.ring.retention import Retention
@@ -78,16 +79,16 @@ class Ingest:
             packets = self._gate.feed(packets)
             if not self._gate.open:
                 return False
-            self._gate = None
             if self.ring.head:
-                self._splice()
+                self._splice(self._gate.programs)
+            self._gate = None
         packets = self._splicer.rewrite(packets)
         for piece in _pieces(packets):
             self._append(piece)
         return len(packets) > 0
 
-    def _splice(self) -> None:
-        self._splicer.splice()
+    def _splice(self, programs: tuple[Program, ...]) -> None:
+        self._splicer.splice(self.scanner.ranked_programs, programs)
         self.scanner.splice()
         self.index.splice(self.ring.head)
         if self.tap is not None:

@@ -36,14 +36,18 @@ class Checker:
     It wants PAT, PMT and the start of an IDR picture, then the packets of that source one by one. Where a packet with
     discontinuity_indicator comes, it wants a switch to any of `sources` (also the same one, dialled again): flags on
     the first packet of every PID, another PMT version, and again PAT, PMT, IDR. The version after a switch is free,
-    but stays until the next one.
+    but stays until the next one. Programme number and PIDs are over all switches those of the source that was the first
+    of the stream, be it before this viewer came: many receivers look at the tables only once.
     """
 
     def __init__(self, *sources: PositionCoded) -> None:
         self.fault: Fault | None = None
         self.starts: list[Start] = []
         self.position = 0
-        self._sources = {source.source_id: source for source in sources}
+        # Under the numbers of any of them, until the first start tells whose they are.
+        self._sources = {
+            (sent.source_id, sent.pids): sent for source in sources for sent in map(source.sent_after, sources)
+        }
         self._stream_id = 0
         """transport_stream_id of the first PAT; players want it to stay, whatever the sources say."""
         self._pending = bytearray()
@@ -141,8 +145,7 @@ class Checker:
             self._counters[pid] = packet[3] & 15
 
     def _open_picture(self, packet: bytes) -> None:
-        known = identity(without_flag(packet))
-        source = self._sources.get(known[0]) if known else None
+        source, known = self._identify(packet)
         if known is None or source is None or not source.starts_idr(known[1]):
             return self._fail("the start of an IDR picture", self._describe(packet))
         if without_flag(packet) != source.packets(1, known[1]):
@@ -156,9 +159,18 @@ class Checker:
             return self._fail("a new PMT version after a switch", f"version {version} again")
         if self._flags_right(source.video_pid, packet):
             self._source, self._number = source, known[1] + 1
+            self._sources = {key: one for key, one in self._sources.items() if one.pids == source.pids}
             self._due = {source.audio_pid}
             self.starts.append(Start(self.position, source.source_id, known[1], version))
         return None
+
+    def _identify(self, packet: bytes) -> tuple[PositionCoded | None, tuple[int, int] | None]:
+        """Whose packet it is, with source id and number. Before the first start the PAT tells whose numbers count."""
+        for source in self._sources.values():
+            fits = source.pmt_pid == self._pmt_pid() or PAT_PID not in self._sections
+            if fits and (known := source.identity(without_flag(packet))):
+                return source, known
+        return None, identity(without_flag(packet))
 
     def _flags_right(self, pid: int, packet: bytes) -> bool:
         """After a switch: is this first packet of a PID flagged, by itself or by an inserted one right before it?"""
@@ -204,7 +216,7 @@ class Checker:
 
     def _describe(self, packet: bytes) -> str:
         what = f"PID {pid_of(packet)}, counter {packet[3] & 15}"
-        known = identity(without_flag(packet))
+        known = self._identify(packet)[1]
         if is_flagged(packet):
             what += ", discontinuity_indicator"
         if known is None:

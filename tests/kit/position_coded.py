@@ -7,7 +7,7 @@ but PAT and PMT are, in ASCII: source id (4 hex digits), number (16), CRC-32 of 
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from tests.kit import h264
 from tests.kit.ts_packets import (
@@ -17,6 +17,7 @@ from tests.kit.ts_packets import (
     pat_section,
     pcr_field,
     pes_header,
+    pid_of,
     pmt_section,
     psi_packet,
 )
@@ -111,6 +112,21 @@ class PositionCoded:
         streams = ((0x1B, self.video_pid), (0x0F, self.audio_pid))
         return pmt_section(self.program, version, self.video_pid, streams)
 
+    def sent_after(self, first: "PositionCoded") -> "PositionCoded":
+        """This source as viewers get it whose first source was `first`: under the numbers that they know."""
+        numbers = first.program, first.pmt_pid, first.video_pid, first.audio_pid
+        if numbers == (self.program, self.pmt_pid, self.video_pid, self.audio_pid):
+            return self
+        sent = _Renumbered(**{one.name: getattr(self, one.name) for one in fields(self) if one.init})
+        sent.original = self
+        sent.program, sent.pmt_pid, sent.video_pid, sent.audio_pid = numbers
+        return sent
+
+    def identity(self, packet: bytes) -> tuple[int, int] | None:
+        """Source id and number of a packet of this source; None for PSI and for all others."""
+        known = identity(packet)
+        return known if known and known[0] == self.source_id else None
+
     def psi_counter(self, frame: int) -> int:
         """Continuity counter of the PAT and the PMT in force at a frame."""
         return frame // FRAMES_PER_PSI & 15
@@ -172,6 +188,35 @@ class PositionCoded:
     def _audio_start(self, index: int) -> bytes:
         pts = self.start_pts + index * _AUDIO_TICKS
         return header(self.audio_pid, index, start=True) + pes_header(0xC0, pts, size=170) + _SILENCE
+
+
+class _Renumbered(PositionCoded):
+    """A source whose packets have got other PIDs since they were sealed."""
+
+    original: PositionCoded
+
+    def media(self, frame: int) -> bytes:
+        made = self._frames.get(frame)
+        if made is None:
+            made = self._frames[frame] = self._with_pids(self.original.media(frame), self.original, self)
+        return made
+
+    def identity(self, packet: bytes) -> tuple[int, int] | None:
+        if pid_of(packet) not in (self.video_pid, self.audio_pid):
+            return None
+        return self.original.identity(self._with_pids(packet, self, self.original))
+
+    @staticmethod
+    def _with_pids(packets: bytes, of: PositionCoded, to: PositionCoded) -> bytes:
+        heads = {
+            (start << 6 | was >> 8, was & 0xFF): bytes((start << 6 | now >> 8, now & 0xFF))
+            for was, now in ((of.video_pid, to.video_pid), (of.audio_pid, to.audio_pid))
+            for start in (False, True)
+        }
+        out = bytearray(packets)
+        for at in range(0, len(out), PACKET):
+            out[at + 1 : at + 3] = heads[out[at + 1], out[at + 2]]
+        return bytes(out)
 
 
 def identity(packet: bytes) -> tuple[int, int] | None:

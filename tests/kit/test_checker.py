@@ -10,7 +10,8 @@ from tests.kit.position_coded import PositionCoded
 from tests.kit.ts_packets import PACKET, discontinuity_packet, pid_of, psi_packet
 
 A = PositionCoded(source_id=1, byte_rate=200_000)
-B = PositionCoded(source_id=2, byte_rate=300_000, gop=2, pmt_pid=0x40, video_pid=0x41, audio_pid=0x42)
+OTHER = PositionCoded(source_id=2, byte_rate=300_000, gop=2, pmt_pid=0x40, video_pid=0x41, audio_pid=0x42)
+B = OTHER.sent_after(A)
 KEY_A = A.media_start(75)
 KEY_B = B.media_start(150)
 
@@ -45,15 +46,15 @@ def counter_before(source: PositionCoded, pid: int, number: int) -> int:
     return found[-2] if pid in (0, source.pmt_pid) else found[-1]
 
 
-def switched(version: int = 1, count: int = 1000, flags: tuple[int, ...] = B.pids) -> bytes:
+def switched(version: int = 1, count: int = 1000, flags: tuple[int, ...] = B.pids, to: PositionCoded = B) -> bytes:
     """A viewer of A who is taken to B at a key frame, with an inserted flagged packet for each PID."""
-    inserted = b"".join(discontinuity_packet(pid, counter_before(B, pid, KEY_B)) for pid in flags)
-    after = psi(B, KEY_B, version) + with_version(B, B.packets(count, KEY_B), version)
+    inserted = b"".join(discontinuity_packet(pid, counter_before(to, pid, KEY_B)) for pid in flags)
+    after = psi(to, KEY_B, version) + with_version(to, to.packets(count, KEY_B), version)
     return joined(300) + inserted + after
 
 
 def check(stream: bytes, chunk: int = 1 << 20) -> Checker:
-    checker = Checker(A, B)
+    checker = Checker(A, OTHER)
     for at in range(0, len(stream), chunk):
         checker.feed(stream[at : at + chunk])
     return checker
@@ -73,6 +74,17 @@ def test_a_clean_switch_passes(chunk: int) -> None:
     checker = check(switched(), chunk)
     checker.verify(least=1300 * PACKET, switches=1)
     assert (checker.switches[0].source_id, checker.switches[0].number) == (2, KEY_B)
+
+
+def test_a_switch_to_pids_that_no_receiver_knows_is_a_fault() -> None:
+    fault = check(switched(flags=OTHER.pids, to=OTHER)).fault
+    assert fault is not None
+    assert "IDR" in fault.expected or "PMT" in fault.expected
+
+
+@pytest.mark.parametrize("numbers", [B, OTHER], ids=["of a source before", "its own"])
+def test_who_joins_after_a_switch_gets_the_numbers_of_the_first_source(numbers: PositionCoded) -> None:
+    check(psi(numbers, KEY_B, 9) + with_version(numbers, numbers.packets(500, KEY_B), 9)).verify(switches=0)
 
 
 def test_a_viewer_may_join_right_at_a_switch_and_see_its_flags() -> None:
@@ -158,13 +170,13 @@ def without(*numbers: int) -> Callable[[bytes], bytes]:
         (without(0)(joined()), "a PAT"),
         (without(1)(joined()), "a PMT"),
         (without(2)(joined()), "start of an IDR"),
-        (psi(B, KEY_B, 0) + A.packets(100, KEY_A), "PAT and PMT of source 1"),
+        (psi(OTHER, KEY_B, 0) + A.packets(100, KEY_A), "start of an IDR"),
         (psi(A, KEY_A, 0) + A.packets(100, A.media_start(77)), "start of an IDR"),
         (joined(300) + B.packets(100, KEY_B), "of source 1"),
         (joined(300) + psi(B, KEY_B, 1) + B.packets(100, KEY_B), "packet"),
         (switched(version=0), "new PMT version"),
-        (switched(flags=(0, B.pmt_pid, B.audio_pid)), f"discontinuity_indicator on the first packet of PID {0x41}"),
-        (switched(flags=(0, B.pmt_pid, B.video_pid)), f"discontinuity_indicator on the first packet of PID {0x42}"),
+        (switched(flags=(0, B.pmt_pid, B.audio_pid)), f"indicator on the first packet of PID {A.video_pid}"),
+        (switched(flags=(0, B.pmt_pid, B.video_pid)), f"indicator on the first packet of PID {A.audio_pid}"),
         (switched(flags=B.pids[1:]), "first packet of PID 0"),
     ],
     ids=[
