@@ -8,10 +8,11 @@ from math import ceil
 from fastrelay.hls.tables import Tables, read_tables
 from fastrelay.mpegts.access import Mark
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, ticks_between
+from fastrelay.mpegts.codecs import codec_of
 from fastrelay.mpegts.packet import PACKET_SIZE
 from fastrelay.mpegts.pids import pids_of
 from fastrelay.mpegts.programs import main_stream
-from fastrelay.mpegts.timeline import Moment, timeline, usual_step
+from fastrelay.mpegts.timeline import Moment, last_step, timeline, usual_step
 
 STRETCH = 1.5
 """TARGETDURATION over the segment duration: room for key frames that do not come on the second."""
@@ -159,6 +160,9 @@ class Segmenter:
         if self._from_start:
             self._from_start = False
             self._open = self._start_of_all(point)
+            if self._open.random_access:
+                # Nothing can be cut between the start of all and its first picture.
+                self._last = self._open
 
     def _start_of_all(self, point: Point) -> Point:
         """The beginning of a stream whose first random-access point is `point`."""
@@ -334,13 +338,22 @@ class Segmenter:
         """The open segment ends at `end`, and no random-access point there tells when that is."""
         while (start := self._open) is not None:
             moments = self._moments(start.position, end)
-            whole = (moments[-1].seconds if moments else 0.0) + self._step_of(moments)
+            whole = (moments[-1].seconds if moments else 0.0) + self._last_step(moments, end)
             fits = whole <= self._limit + ROUNDS_DOWN and not any(moment.jumped for moment in moments)
             if fits or not self._cut_between(end):
                 self._end(end, whole)
 
     def _step_of(self, moments: list[Moment]) -> float:
         return usual_step(moments) or self._step
+
+    def _last_step(self, moments: list[Moment], end: int) -> float:
+        """Seconds from the last of these access units of the open segment to what ends with it at `end`."""
+        assert self._open is not None
+        step, main = self._step_of(moments), main_stream(self._open.tables.program)
+        if main is None or not moments or codec_of(main).kind == "video":
+            return step
+        start = moments[0].offset
+        return last_step(self._read(start, end), main.pid, moments, step)
 
     def _moments(self, start: int, end: int) -> list[Moment]:
         """The access units of the main stream that begin in [start, end); reads all of these bytes."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, MediaClock, ticks_between
 from fastrelay.mpegts.packet import PACKET_SIZE, payload_at
 from fastrelay.mpegts.pes import read_head
+from fastrelay.mpegts.pids import pids_of
 
 _WITHOUT_PRIORITY = bytes(byte & ~0x20 for byte in range(256))
 """Takes transport_priority out of a packet's second byte."""
@@ -57,3 +58,16 @@ def usual_step(moments: list[Moment]) -> float:
     """Seconds from one access unit to the next, most of the time; 0 where there is but one."""
     steps = Counter(ticks_between(before.dts, after.dts) for before, after in pairwise(moments) if not after.jumped)
     return max(0, steps.most_common(1)[0][0]) / TICKS_PER_SECOND if steps else 0.0
+
+
+def last_step(packets: bytes, pid: int, moments: list[Moment], step: float) -> float:
+    """Seconds that the last of the moments lasts, at most `step`; `packets` are those from the first moment on.
+
+    For audio. Its PES packets hold several frames, and where a stream ends the last one often fewer than the others: it
+    lasts as long as its bytes do at the rate of those before.
+    """
+    seconds = moments[-1].seconds - moments[0].seconds
+    split = (moments[-1].offset - moments[0].offset) // PACKET_SIZE
+    pids = pids_of(packets)
+    before = pids[:split].count(pid)
+    return min(step, pids[split:].count(pid) * seconds / before) if before and seconds > 0 else step

@@ -291,6 +291,14 @@ def test_only_the_first_segment_holds_what_has_no_access_point() -> None:
     assert stream.cuts[2].start.position == at + 4 * 188
 
 
+def test_a_file_whose_second_key_frame_is_late_has_no_segment_of_its_head_alone() -> None:
+    stream = Stream()
+    stream.segmenter = Segmenter(4.0, lambda start, end: stream.data[start:end], from_start=True)
+    stream.gop(600).gop(100).finish()
+    assert stream.durations == [20.0, 4.0, 4.0]
+    assert stream.cuts[0].start.position == 0
+
+
 def test_the_end_is_one_picture_behind_the_last_stamp() -> None:
     stream = Stream()
     stream.gop(100).gop(30).finish()

@@ -16,6 +16,9 @@ import pytest
 _PICTURE = "-f lavfi -i testsrc2=size={size}:rate=25"
 _SOUND = "-f lavfi -i sine=frequency=440:sample_rate=48000"
 _H264 = "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 400k -sc_threshold 0"
+_B_FRAMES = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -b:v 400k -bf 3"
+_ODD_RATE = "-f lavfi -i testsrc2=size=320x180:rate=50,select='lt(mod(n\\,100)\\,40)+not(mod(n\\,7))'"
+"""Now 50 pictures a second, now 7."""
 _AAC = "-c:a aac -b:a 64k -ac 2"
 _TS = "-t 12 -f mpegts"
 
@@ -34,6 +37,17 @@ RECIPES = {
     f"-x265-params log-level=none:keyint=25:min-keyint=25:scenecut=0 {_AAC} {_TS}",
     "mpeg2": f"{_PICTURE.format(size='320x180')} {_SOUND} -c:v mpeg2video -g 25 -b:v 600k -c:a mp2 -b:a 128k {_TS}",
     "audio": f"{_SOUND} {_AAC} {_TS}",
+    "h264_open_gop": f"{_PICTURE.format(size='320x180')} {_SOUND} {_B_FRAMES} "
+    f"-x264-params open-gop=1:keyint=50:min-keyint=50:scenecut=0 {_AAC} {_TS}",
+    "h264_wrap": f"{_PICTURE.format(size='320x180')} {_SOUND} {_B_FRAMES} -g 50 {_AAC} -output_ts_offset 95436 {_TS}",
+    "h264_odd_rate": f"{_ODD_RATE} {_SOUND} {_B_FRAMES} -fps_mode vfr -g 30 {_AAC} {_TS}",
+    "h264_mbaff": f"{_PICTURE.format(size='320x180')} {_B_FRAMES} -x264-params interlaced=1:tff=1:keyint=50 {_TS}",
+    "mpeg2_fields": f"{_PICTURE.format(size='720x576')} {_SOUND} -c:v mpeg2video -flags +ildct+ilme -g 15 -bf 2 "
+    f"-b:v 2M -c:a ac3 {_TS}",
+    "audio_mp2": f"{_SOUND} -c:a mp2 -b:a 128k {_TS}",
+    "audio_ac3": f"{_SOUND} -c:a ac3 -b:a 192k {_TS}",
+    "unlike_programs": f"{_PICTURE.format(size='320x180')} {_SOUND} -map 0:v -map 1:a -map 0:v -map 1:a {_H264} -g 25 "
+    f"-c:v:1 mpeg2video -c:a:0 aac -c:a:1 mp2 -program program_num=1:st=0:st=1 -program program_num=2:st=2:st=3 {_TS}",
     "programs": f"{_PICTURE.format(size='320x180')} {_SOUND} -map 0:v -map 1:a -map 0:v -map 1:a {_H264} -g 25 {_AAC} "
     f"-program program_num=1:title=one:st=0:st=1 -program program_num=2:title=two:st=2:st=3 {_TS}",
 }

@@ -1,7 +1,9 @@
 """Access units and their times in a stretch of packets."""
 
+import pytest
+
 from fastrelay.mpegts.clock import WRAP
-from fastrelay.mpegts.timeline import timeline, usual_step
+from fastrelay.mpegts.timeline import last_step, timeline, usual_step
 from tests.mpegts.build import AUDIO, H264_P, VIDEO, Channel, packet, pes
 
 
@@ -37,3 +39,14 @@ def test_bytes_that_only_look_like_the_start_of_a_packet() -> None:
     """The last byte of one packet's PID and the first of the next one's, side by side."""
     between = packet(0x141, pes(b"", 1_000).ljust(184)) + packet(0x10, bytes(184))
     assert timeline(between + Channel().unit(H264_P), VIDEO)[0].offset == 2 * 188
+
+
+def test_the_last_access_unit_of_an_audio_stream_lasts_as_long_as_its_bytes() -> None:
+    channel = Channel()
+    data = b"".join(channel.unit(b"x" * 1500, AUDIO) for _ in range(4)) + channel.unit(b"x" * 500, AUDIO)
+    moments = timeline(data, AUDIO)
+    whole, part = moments[1].offset // 188, (len(data) - moments[-1].offset) // 188
+    assert (whole, part) == (9, 3)
+    assert last_step(data, AUDIO, moments, 0.04) == pytest.approx(0.04 * part / whole)
+    assert last_step(data[: moments[-1].offset], AUDIO, moments[:-1], 0.04) == 0.04
+    assert last_step(data, AUDIO, moments[-1:], 0.04) == 0.04
