@@ -12,9 +12,10 @@ from enum import Enum, auto
 from math import inf
 from typing import Any, cast
 
-from fastrelay.errors import RequestError
+from fastrelay.errors import FastrelayError, RequestError
 from fastrelay.server.connections import Connections, Slot
 from fastrelay.server.live import RawOutlet, TlsOutlet, own_socket, reset_transport
+from fastrelay.server.sending import Sending
 from fastrelay.wire.reader import HeadParser, RequestReader
 from fastrelay.wire.request import Request, Upload, Write
 from fastrelay.wire.response import (
@@ -22,9 +23,11 @@ from fastrelay.wire.response import (
     KEEP,
     KEEP_HTTP10,
     Response,
+    Streamed,
     Takeover,
     error_response,
     render_head,
+    render_streamed_head,
     render_takeover_head,
 )
 from fastrelay.wire.router import Answer
@@ -48,7 +51,7 @@ class _Phase(Enum):
     BODY = auto()
     """The head is read, its body is coming."""
     ANSWER = auto()
-    """A handler's task runs, or a live stream waits for earlier answers to be sent."""
+    """A handler's task runs, its answer is sent as it comes in, or a live stream waits for earlier answers to be sent."""
     CLOSING = auto()
     """The last answer is on its way out; what still comes in is thrown away."""
 
@@ -58,7 +61,7 @@ class HttpProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_connections", "_deadline", "_discarded", "_eof", "_handed_over", "_handler_started", "_limits", "_local",
-        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_refusal", "_request", "_secure", "_slot",
+        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_refusal", "_request", "_secure", "_sending", "_slot",
         "_takeover", "_task", "_transport", "_turn", "_unsent", "_unsent_since", "_upload", "_write_paused",
     )  # fmt: skip
 
@@ -87,6 +90,7 @@ class HttpProtocol(asyncio.Protocol):
         self._deadline = inf
         self._request: Request | None = None
         self._task: asyncio.Task[Answer] | None = None
+        self._sending: tuple[Sending, asyncio.Task[int]] | None = None
         self._takeover: Takeover | None = None
         self._upload: Upload | None = None
         self._turn: asyncio.Handle | None = None
@@ -134,6 +138,8 @@ class HttpProtocol(asyncio.Protocol):
             self._task.cancel()
         if self._turn is not None:
             self._turn.cancel()
+        if self._sending is not None:
+            self._sending[1].cancel()
         if self._takeover is not None:
             self._takeover.abandon()
         self._break_off()
@@ -210,7 +216,7 @@ class HttpProtocol(asyncio.Protocol):
             self._handler_started = self._loop.time()
         try:
             answer = reader.route.handler(request)
-            if not isinstance(answer, (Response, Takeover)):
+            if not isinstance(answer, (Response, Streamed, Takeover)):
                 self._wait_for(answer)
                 return
         except Exception as error:
@@ -246,6 +252,8 @@ class HttpProtocol(asyncio.Protocol):
     def _answer(self, answer: Answer) -> None:
         if isinstance(answer, Takeover):
             self._take_over(answer)
+        elif isinstance(answer, Streamed):
+            self._send_as_it_comes(answer)
         else:
             self._respond(answer)
 
@@ -261,11 +269,54 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
-        self._report(response.status, len(head) + len(body))
+        self._answered(response.status, len(head) + len(body), keep)
+
+    def _answered(self, status: int, sent: int, keep: bool) -> None:
+        self._report(status, sent)
         if keep:
             self._enter(_Phase.IDLE, self._limits.idle_timeout)
         else:
             self._close()
+
+    def _send_as_it_comes(self, streamed: Streamed) -> None:
+        """Write the head, and the body as it comes in. Only its reader's progress counts against the deadline: how long
+        the source may take is the handler's affair."""
+        head = self._reader.head
+        # Without a length HTTP/1.0 has no other end of a body than the connection's.
+        keep = head.keep_alive and not self._connections.draining and (head.http11 or streamed.length is not None)
+        chunked = head.http11 and streamed.length is None
+        ending = CLOSE if not keep else KEEP if head.http11 else KEEP_HTTP10
+        try:
+            rendered = render_streamed_head(streamed, self._connections.stamp, ending, chunked=chunked)
+        except ValueError as error:
+            self._respond(_failure(self._request, error))
+            return
+        self._transport.write(rendered)
+        if head.method == "HEAD":
+            self._answered(streamed.status, len(rendered), keep)
+            return
+        self._phase = _Phase.ANSWER
+        self._deadline = inf
+        sending = Sending(self._transport, streamed, chunked=chunked, paused=self._write_paused)
+        task = self._loop.create_task(sending.run())
+        self._sending = (sending, task)
+        task.add_done_callback(lambda task: self._sent(task, streamed.status, len(rendered), keep))
+
+    def _sent(self, task: asyncio.Task[int], status: int, head: int, keep: bool) -> None:
+        self._sending = None
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if self._phase is _Phase.CLOSING:
+            self._report(_CLIENT_CLOSED, head)
+        elif error is None:
+            self._answered(status, head + task.result(), keep and not self._eof)
+            self._go_on()
+        else:
+            if not isinstance(error, FastrelayError | EOFError):
+                log.error("the body of an answer failed", exc_info=error)
+            # Some of it may be sent: only a reset tells the reader that this is not the end.
+            self._report(status, head)
+            self._phase = _Phase.CLOSING
+            reset_transport(self._transport)
 
     def _render(self, response: Response, keep: bool) -> tuple[bytes, Response]:
         ending = CLOSE if not keep else KEEP if self._reader.head.http11 else KEEP_HTTP10
@@ -332,9 +383,13 @@ class HttpProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._write_paused = True
+        if self._sending is not None:
+            self._sending[0].pause()
 
     def resume_writing(self) -> None:
         self._write_paused = False
+        if self._sending is not None:
+            self._sending[0].resume()
         if self._takeover is not None and not self._transport.get_write_buffer_size():
             self._hand_over(self._takeover)
         self._go_on()

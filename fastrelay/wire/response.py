@@ -1,7 +1,7 @@
-"""Answers: whole ones as bytes, and the takeover of a socket for a live stream."""
+"""Answers: whole ones as bytes, those whose body is still coming in, and the takeover of a socket for a live stream."""
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -43,6 +43,22 @@ class Response:
     def bodiless(self) -> bool:
         """204 and 304 end with their head (RFC 9110 §15.3.5, §15.4.5)."""
         return self.status in _BODILESS
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer whose body is still coming in: sent piece by piece, no faster than its reader takes it.
+
+    `length` is what all pieces have together, None when nobody knows yet: then the body is chunked (to HTTP/1.0 it
+    ends with the connection). The generator is closed when the reader has left, and is never begun for HEAD. When it
+    raises, or ends before `length`, the connection is reset: that is how the reader knows that it was not all.
+    """
+
+    pieces: AsyncGenerator[bytes, None]
+    length: int | None
+    status: int = 200
+    content_type: str = "application/octet-stream"
+    headers: Headers = ()
 
 
 class Outlet(Protocol):
@@ -131,6 +147,13 @@ def render(response: Response, stamp: bytes, ending: bytes = KEEP) -> bytes:
 def render_takeover_head(takeover: Takeover, stamp: bytes) -> bytes:
     """The head of a live stream: no length, it lasts until the connection closes (RFC 9112 §6.3 case 8)."""
     return _fixed_part(200, takeover.content_type, takeover.headers) + stamp + CLOSE
+
+
+def render_streamed_head(streamed: Streamed, stamp: bytes, ending: bytes, *, chunked: bool) -> bytes:
+    """The head of an answer that is sent as it comes in. Raises ValueError as `render_head` does."""
+    length = b"" if streamed.length is None else b"Content-Length: %d\r\n" % streamed.length
+    framing = b"Transfer-Encoding: chunked\r\n" if chunked else length
+    return _fixed_part(streamed.status, streamed.content_type, streamed.headers) + framing + stamp + ending
 
 
 def _fixed_part(status: int, content_type: str, headers: Headers) -> bytes:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastrelay.wire.request import Flow, Request, Upload
-from fastrelay.wire.response import Headers, Response, Takeover, error_response
+from fastrelay.wire.response import Headers, Response, Streamed, Takeover, error_response
 from fastrelay.wire.target import Target
 
-Answer = Response | Takeover
+Answer = Response | Streamed | Takeover
 Answering = Answer | Coroutine[Any, Any, Answer]
 Handler = Callable[[Request], Answering]
 """A plain function is answered within the same call (the fast path), a coroutine function gets a task of its own.

@@ -8,6 +8,8 @@ from fastrelay.errors import RequestError
 
 _ABSOLUTE = re.compile(r"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+# What stands behind this is a name that the server gave out, or none: whatever it looks like, it is just not there.
+_NAMES = re.compile(r"/api/proxy/channel/[^/]+/hls/")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -27,8 +29,8 @@ def parse_target(method: str, text: str) -> Target:
     """Read an origin-form, absolute-form or (for OPTIONS) asterisk-form target.
 
     Raises RequestError 400 for any other form, for broken percent-encoding, control characters, text that is not
-    UTF-8, and dot segments, encoded or not: no client that means well sends them, and one that normalises paths
-    in another way than we do must not reach another route.
+    UTF-8, and dot segments, encoded or not (404 behind the names of passed-through HLS): no client that means well
+    sends them, and one that normalises paths in another way than we do must not reach another route.
     """
     authority = None
     if not text.startswith("/"):
@@ -44,6 +46,8 @@ def parse_target(method: str, text: str) -> Target:
         segments = [_decode(segment) for segment in segments]
         path = "/" + "/".join(segments)
     if "." in segments or ".." in segments or ("%2" in raw_path and _hides_dots(path)):
+        if _NAMES.match(raw_path):
+            raise RequestError(404, "not_found", "nothing of that name was given out here")
         raise _bad("a path without dot segments")
     return Target(text, raw_path, path, segments, _parse_query(query) if query else {}, authority)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -13,7 +13,7 @@ from fastrelay.errors import RequestError
 from fastrelay.server.limits import Limits
 from fastrelay.server.listener import Listener
 from fastrelay.wire.request import Request
-from fastrelay.wire.response import Response, Takeover, json_response
+from fastrelay.wire.response import Response, Streamed, Takeover, json_response
 from fastrelay.wire.router import Router
 
 WAIT = 30.0
@@ -32,6 +32,9 @@ class Routes:
     takeovers: list[Any] = field(default_factory=list)
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    pieces: asyncio.Queue[bytes | Exception | None] = field(default_factory=asyncio.Queue)
+    """What `/streamed` sends; None is its end."""
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     fixed: Response = field(default_factory=lambda: Response(200, b"fixed", "text/plain"))
     large: Response = field(default_factory=lambda: Response(200, bytes(range(256)) * (16 * 1024), "video/mp2t"))
 
@@ -44,6 +47,7 @@ class Routes:
         router.add("POST", "/small", self.echo, body_limit=8)
         router.add("GET", "/wait", self.wait)
         router.add("GET", "/live", self.live)
+        router.add("GET", "/streamed", self.streamed)
         router.add("GET", "/error", self.error)
         router.add("GET", "/late-error", self.late_error)
         router.add("GET", "/bug", self.bug)
@@ -77,6 +81,19 @@ class Routes:
             return self.gone.set
 
         return Takeover(attach)
+
+    def streamed(self, request: Request) -> Streamed:
+        length = request.query.get("length")
+        return Streamed(self._streaming(), int(length) if length else None, content_type="video/mp2t")
+
+    async def _streaming(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while (piece := await self.pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        finally:
+            self.closed.set()
 
     def error(self, request: Request) -> Response:
         raise RequestError(409, "path_taken", "taken", (("X-Why", "because"),))

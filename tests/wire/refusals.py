@@ -59,6 +59,8 @@ _ROWS: list[tuple[str, bytes, int, str]] = [
     ("dot dot at the end", b"GET /fixed/.. HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_target"),
     ("escaped dot dot", b"GET /a/%2e%2E/fixed HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_target"),
     ("dot dot behind an escaped slash", b"GET /a%2f..%2ffixed HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_target"),
+    ("dot dot as a name", b"GET /api/proxy/channel/1/hls/../../2 HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found"),
+    ("escaped as a name", b"GET /api/proxy/channel/1/hls/%2e%2e%2fa HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found"),
     ("long target", b"GET /" + b"a" * 8192 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "target_too_long"),
     ("endless target", b"GET /" + b"a" * 17000, 414, "target_too_long"),
     ("long head", _HEAD + b"A: " + b"a" * 16384 + b"\r\n\r\n", 431, "headers_too_large"),
