@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fastrelay.catalog.accounts import ProviderAccounts
 from fastrelay.catalog.channels import Channels
 from fastrelay.catalog.keeper import Keeper
 from fastrelay.catalog.playlists import Playlists
@@ -28,6 +29,7 @@ from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import FastrelayError
 from fastrelay.hls.store import Memory
 from fastrelay.server.listener import Listener
+from fastrelay.sources.accounts import Accounts
 from fastrelay.sources.addresses import AddressPolicy
 from fastrelay.sources.download import Downloader
 from fastrelay.sources.open import Opener
@@ -52,7 +54,15 @@ class App:
         self._policy = AddressPolicy(config.sources.allow_networks)
         opener = Opener(config.failover, self._policy, config.sources.user_agent)
         self._manager = Manager(
-            Settings(config.streams, config.failover, config.hls, Memory(config.hls.memory_max), opener.open)
+            Settings(
+                config.streams,
+                config.failover,
+                config.hls,
+                Memory(config.hls.memory_max),
+                opener.open,
+                ProviderAccounts(store).of,
+                Accounts(),
+            )
         )
         self._health = Health()
         router = Router()
@@ -62,7 +72,12 @@ class App:
         channels = Channels(store)
         directory = Directory(relays, channels, self._manager)
         downloader = Downloader(config.failover, self._policy, config.sources.user_agent)
-        playlists = Playlists(store, Path(config.data_dir) / "incoming", downloader.fetch, directory.renew)
+
+        async def imported() -> None:
+            await directory.renew()
+            await self._keeper.look_after()
+
+        playlists = Playlists(store, Path(config.data_dir) / "incoming", downloader.fetch, imported)
         self._keeper = Keeper(playlists)
         self._health.register(router)
         LiveEndpoint(directory, viewers, start_timeout).register(router)

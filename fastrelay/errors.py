@@ -50,6 +50,14 @@ class StatusError(SourceError):
     reason = "status"
 
 
+class HttpStatusError(StatusError):
+    """A status that is not 2xx; `status` tells which."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class FormatError(SourceError):
     """What arrives is not a stream we can relay: HTML, raw ADTS, fMP4, a broken playlist, scrambled."""
 
@@ -66,6 +74,12 @@ class EndOfStreamError(SourceError):
     """A live source ended although live sources have no end: EOF, Content-Length reached, reset."""
 
     reason = "eof"
+
+
+class AccountLimitError(SourceError):
+    """The provider account has no connection left: others of it are watched."""
+
+    reason = "limit"
 
 
 class RequestError(FastrelayError):

@@ -1,7 +1,8 @@
-"""The lists of the configuration: imported at the start, and again whenever their time has come."""
+"""Lists are imported again whenever their time has come; those of the configuration also at the start."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 
 from fastrelay.catalog.playlists import Playlists
@@ -21,6 +22,9 @@ class Keeper:
     def __init__(self, playlists: Playlists) -> None:
         self._playlists = playlists
         self._tasks: dict[PlaylistEntry | None, asyncio.Task[None]] = {}
+        """What keeps each list of the configuration; None: the sweep at the start."""
+        self._made: dict[PlaylistEntry, asyncio.Task[None]] = {}
+        """The same for the lists of the API that have a refresh interval."""
 
     async def start(self, declared: Iterable[PlaylistEntry]) -> None:
         """Begin, and sweep up what a crash has left. Raises StorageError."""
@@ -39,10 +43,24 @@ class Keeper:
         for entry in declared:
             if entry not in self._tasks:
                 self._tasks[entry] = asyncio.create_task(self._keep(entry))
+        await self.look_after()
+
+    async def look_after(self) -> None:
+        """Lists of the API have changed: keep what is there now. Raises StorageError."""
+        now = time.time()
+        kept = {
+            each.entry: (each.imported or now) + each.entry.refresh - now
+            for each in await self._playlists.all()
+            if each.origin == "api" and each.url is not None and each.entry.refresh is not None
+        }
+        for entry in self._made.keys() - kept.keys():
+            self._made.pop(entry).cancel()
+        for entry in kept.keys() - self._made.keys():
+            self._made[entry] = asyncio.create_task(self._keep(entry, kept[entry]))
 
     async def stop(self) -> None:
         """Give up what is under way."""
-        tasks = tuple(self._tasks.values())
+        tasks = (*self._tasks.values(), *self._made.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -54,11 +72,13 @@ class Keeper:
         except FastrelayError as error:
             log.error("the database could not be swept: %s", error)
 
-    async def _keep(self, entry: PlaylistEntry) -> None:
+    async def _keep(self, entry: PlaylistEntry, pause: float = 0.0) -> None:
+        """Import the list in `pause` seconds, and then again and again."""
         retry = RETRY
+        await asyncio.sleep(pause)
         while True:
             try:
-                playlist = await self._playlists.import_declared(entry)
+                playlist = await self._playlists.import_entry(entry)
             except FastrelayError as error:
                 log.warning("the playlist '%s' stays as it is: %s", entry.name, redact(str(error)))
                 pause = min(retry, entry.refresh or retry)

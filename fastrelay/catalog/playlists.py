@@ -10,12 +10,14 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
+
+import msgspec
 
 from fastrelay.catalog.publish import publish, sweep
 from fastrelay.catalog.stage import Order, Staged
@@ -29,6 +31,11 @@ Result = TypeVar("Result")
 Fetch = Callable[[str, Path], Awaitable[str]]
 """Fetches a URL into a file; returns the URL it came from in the end. Raises SourceError."""
 Stage = Callable[[Order], Awaitable[Staged]]
+Wishes = Mapping[str, Any]
+"""What is said about a list beside name and URL: fields of PlaylistEntry. What is not said stays as it was."""
+
+NO_WISHES: Wishes = {}
+OPTIONS = ("refresh", "include", "exclude", "merge")
 
 FETCHES = 4
 """Lists fetched at a time."""
@@ -70,6 +77,8 @@ class Playlist:
     """Its counts, in channels: added, updated, unchanged, removed; rejected lines with number and reason."""
     failure: str | None
     """Why the last one failed, if it did."""
+    entry: PlaylistEntry = field(repr=False)
+    """How it is imported: as the configuration says, or as was wished for over the API."""
 
 
 class Playlists:
@@ -113,30 +122,29 @@ class Playlists:
     async def all(self) -> list[Playlist]:
         """In the order of their ids."""
         rows = await self._store.read(lambda db: db.execute(f"{_SELECT} ORDER BY id").fetchall())
-        return [playlist for playlist in map(_playlist, rows) if self._is_there(playlist)]
+        return [playlist for playlist in map(self._playlist, rows) if self._is_there(playlist)]
 
     async def get(self, playlist_id: int) -> Playlist:
         """Raises UnknownPlaylistError."""
         row = await self._store.read(lambda db: db.execute(f"{_SELECT} WHERE id = ?", (playlist_id,)).fetchone())
-        if row is None or not self._is_there(_playlist(row)):
+        playlist = None if row is None else self._playlist(row)
+        if playlist is None or not self._is_there(playlist):
             raise UnknownPlaylistError(playlist_id)
-        return _playlist(row)
+        return playlist
 
-    async def import_url(self, name: str, url: str) -> Playlist:
+    async def import_url(self, name: str, url: str, wishes: Wishes = NO_WISHES) -> Playlist:
         """Import the list at `url` under this name, new or in place of the one there.
 
-        Raises ConfiguredPlaylistError, SourceError, StageError: then the channels stay as they were.
+        Raises ConfiguredPlaylistError, SourceError, StageError: then everything stays as it was.
         """
-        self._check_free(name)
-        return await self._to_the_end(self._fetch_and_import(PlaylistEntry(name=name, url=url)))
+        return await self._to_the_end(self._fetch_and_import(await self._wished(name, url, wishes)))
 
-    async def import_file(self, name: str, file: Path) -> Playlist:
+    async def import_file(self, name: str, file: Path, wishes: Wishes = NO_WISHES) -> Playlist:
         """Import the list in `file`, which stays where it is. Raises ConfiguredPlaylistError, StageError."""
-        self._check_free(name)
-        return await self._to_the_end(self._import(PlaylistEntry(name=name, url=""), file, None))
+        return await self._to_the_end(self._import(await self._wished(name, "", wishes), file, None))
 
-    async def import_declared(self, entry: PlaylistEntry) -> Playlist:
-        """Import a list of the configuration. Raises SourceError, StageError."""
+    async def import_entry(self, entry: PlaylistEntry) -> Playlist:
+        """Import a list of the configuration, or one of the API once more. Raises SourceError, StageError."""
         return await self._fetch_and_import(entry)
 
     async def refresh(self, playlist_id: int) -> Playlist:
@@ -147,8 +155,7 @@ class Playlists:
         playlist = await self.get(playlist_id)
         if playlist.url is None:
             raise UploadedPlaylistError(playlist.name)
-        entry = self._declared.get(playlist.name) or PlaylistEntry(name=playlist.name, url=playlist.url)
-        return await self._to_the_end(self._fetch_and_import(entry))
+        return await self._to_the_end(self._fetch_and_import(playlist.entry))
 
     async def delete(self, playlist_id: int) -> None:
         """Its channels are gone at once and for good. Raises UnknownPlaylistError, ConfiguredPlaylistError."""
@@ -230,7 +237,7 @@ class Playlists:
             )  # fmt: skip
             staged = await self._stage(order)
             origin = "config" if entry.name in self._declared else "api"
-            playlist_id = await self._store.write(lambda db: _put(db, origin, entry))
+            playlist_id = await self._store.write(lambda db: _put(db, origin, entry, before[0]))
             try:
                 if not staged.same or before[1] is None:
                     await publish(self._store, staging, playlist_id, before[1], staged)
@@ -243,9 +250,23 @@ class Playlists:
         self._begin(sweep(self._store))
         return await self.get(playlist_id)
 
+    async def _wished(self, name: str, url: str, wishes: Wishes) -> PlaylistEntry:
+        self._check_free(name)
+        row = await self._store.read(lambda db: db.execute(f"{_SELECT} WHERE name = ?", (name,)).fetchone())
+        before = self._playlist(row) if row is not None else None
+        entry = before.entry if before is not None and self._is_there(before) else PlaylistEntry(name=name, url=url)
+        return msgspec.structs.replace(entry, url=url, **wishes)
+
     def _check_free(self, name: str) -> None:
         if name in self._declared:
             raise ConfiguredPlaylistError(name)
+
+    def _playlist(self, row: tuple[Any, ...]) -> Playlist:
+        playlist_id, origin, name, url, current, imported, result, failure, limit, options = row
+        wished = {**json.loads(options), "name": name, "url": url or "", "max_connections": limit}
+        entry = self._declared.get(name) or msgspec.convert(wished, PlaylistEntry)
+        counts = json.loads(result) if result else {}
+        return Playlist(playlist_id, origin, name, url, current, imported, counts, failure, entry)
 
     def _is_there(self, playlist: Playlist) -> bool:
         return playlist.origin == "api" or playlist.name in self._declared
@@ -253,12 +274,7 @@ class Playlists:
 
 # --- in the storage thread -----------------------------------------------------------------------------------------
 
-_SELECT = "SELECT id, origin, name, url, current, imported, result, failure FROM playlists"
-
-
-def _playlist(row: tuple[Any, ...]) -> Playlist:
-    playlist_id, origin, name, url, current, imported, result, failure = row
-    return Playlist(playlist_id, origin, name, url, current, imported, json.loads(result) if result else {}, failure)
+_SELECT = "SELECT id, origin, name, url, current, imported, result, failure, max_connections, options FROM playlists"
 
 
 def _by_name(db: sqlite3.Connection, name: str) -> tuple[int, int | None] | None:
@@ -273,9 +289,10 @@ def _declare(db: sqlite3.Connection, entries: Iterable[PlaylistEntry]) -> None:
     configuration that are not declared any more show nothing."""
     for entry in entries:
         db.execute(
-            "INSERT INTO playlists (origin, name, url) VALUES ('config', ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET origin = 'config', url = excluded.url",
-            (entry.name, entry.url),
+            "INSERT INTO playlists (origin, name, url, max_connections) VALUES ('config', ?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE"
+            " SET origin = 'config', url = excluded.url, max_connections = excluded.max_connections",
+            (entry.name, entry.url, entry.max_connections),
         )
     names = json.dumps([entry.name for entry in entries])
     db.execute(
@@ -284,14 +301,18 @@ def _declare(db: sqlite3.Connection, entries: Iterable[PlaylistEntry]) -> None:
     )
 
 
-def _put(db: sqlite3.Connection, origin: str, entry: PlaylistEntry) -> int:
-    """The row of a list that is about to be published."""
-    (playlist_id,) = db.execute(
-        "INSERT INTO playlists (origin, name, url) VALUES (?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET origin = excluded.origin RETURNING id",
-        (origin, entry.name, entry.url or None),
-    ).fetchone()
-    return int(playlist_id)
+def _put(db: sqlite3.Connection, origin: str, entry: PlaylistEntry, known: int) -> int:
+    """The row of a list that is about to be published: the one `known`, or a new one (0)."""
+    if known:
+        if db.execute("UPDATE playlists SET origin = ? WHERE id = ?", (origin, known)).rowcount != 1:
+            raise StorageError("the playlist was deleted meanwhile")
+        return known
+    made = db.execute(
+        "INSERT INTO playlists (origin, name, url, max_connections) VALUES (?, ?, ?, ?)",
+        (origin, entry.name, entry.url or None, entry.max_connections),
+    )
+    assert made.lastrowid is not None
+    return made.lastrowid
 
 
 def _note(db: sqlite3.Connection, playlist_id: int, entry: PlaylistEntry, staged: Staged) -> None:
@@ -303,7 +324,12 @@ def _note(db: sqlite3.Connection, playlist_id: int, entry: PlaylistEntry, staged
         "rejected": staged.rejected,
         "rejections": staged.rejections,
     }
+    options = {name: getattr(entry, name) for name in OPTIONS}
     db.execute(
-        "UPDATE playlists SET url = ?, header = ?, result = ?, imported = ?, failure = NULL WHERE id = ?",
-        (entry.url or None, json.dumps(staged.header), json.dumps(result), time.time(), playlist_id),
+        "UPDATE playlists SET url = ?, header = ?, result = ?, imported = ?, failure = NULL,"
+        " max_connections = ?, options = ? WHERE id = ?",
+        (
+            *(entry.url or None, json.dumps(staged.header), json.dumps(result), time.time()),
+            *(entry.max_connections, json.dumps(options), playlist_id),
+        ),
     )

@@ -83,6 +83,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Everything that searching, filtering, counting and paging look at: 400,000 entries are 30 MB to read through.
         "CREATE INDEX entries_listed ON entries (import, position, grp, folded, joined, channel, lead) WHERE lead",
     ),
+    (
+        "ALTER TABLE playlists ADD COLUMN max_connections INTEGER NOT NULL DEFAULT 0",  # 0: no limit
+        # What else was wished for when a list of the API was made: refresh, include, exclude, merge. JSON.
+        "ALTER TABLE playlists ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
+    ),
 )
 
 

@@ -46,7 +46,7 @@ class HlsEndpoints:
         if request.method == "HEAD":
             return Response(200, b"", PLAYLIST_TYPE, headers)
         session = secrets.token_urlsafe(12)
-        visit = await self._enter(stream, request, session)
+        visit = await self._enter(stream, request, session, came=True)
         query = "&".join(part for part in (f"session={session}", carried(request)) if part)
         body = visit.output.master(f"{prefix}playlist.m3u8?{query}")
         return Response(200, body, PLAYLIST_TYPE, headers)
@@ -61,7 +61,7 @@ class HlsEndpoints:
         if finished is not None and key in finished.sessions:
             finished.touch(finished.sessions[key])
             return _playlist(finished, request, key)
-        visit = await self._enter(stream, request, key)
+        visit = await self._enter(stream, request, key, came="session" not in request.query)
         return _playlist(visit.output, request, key)
 
     def segment(self, request: Request) -> Response:
@@ -77,8 +77,8 @@ class HlsEndpoints:
                 return answer
         raise RequestError(404, "segment_not_found", f"There is no segment {number} (any more).", CORS)
 
-    async def _enter(self, stream: Stream, request: Request, key: str) -> Visit:
-        visit = stream.visit(key, request.peer[0], request.headers.get("user-agent", ""))
+    async def _enter(self, stream: Stream, request: Request, key: str, *, came: bool) -> Visit:
+        visit = stream.visit(key, request.peer[0], request.headers.get("user-agent", ""), came=came)
         await visit.ready(self._start_timeout)
         return visit
 

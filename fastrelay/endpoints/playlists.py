@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastrelay.catalog.playlists import (
+    OPTIONS,
     ConfiguredPlaylistError,
     Playlist,
     Playlists,
@@ -15,11 +16,13 @@ from fastrelay.catalog.playlists import (
 )
 from fastrelay.catalog.stage import StageError
 from fastrelay.config.relay_fields import check_name
+from fastrelay.config.settings import PLAYLIST
+from fastrelay.config.tree import Tree
 from fastrelay.endpoints.auth import Access, media_type
 from fastrelay.endpoints.directory import parse_id
 from fastrelay.endpoints.relay_body import CheckAddress, InvalidFieldError, check_source_url, json_body, kind_of
 from fastrelay.endpoints.upload import FileUpload, MemoryUpload
-from fastrelay.errors import RequestError, SourceError, StorageError
+from fastrelay.errors import ConfigError, RequestError, SourceError, StorageError
 from fastrelay.wire.request import Flow, Request, Upload
 from fastrelay.wire.response import Headers, Response, json_response
 from fastrelay.wire.router import Router
@@ -39,6 +42,9 @@ LIST_TYPES = frozenset(
     }
 )
 _NO_STORE = (("Cache-Control", "no-store"),)
+_WISHES = ("max_connections", *OPTIONS)
+_IN_QUERY = ("max_connections", "merge")
+"""What can be said about a list whose file is the body."""
 _COUNTS = ("added", "updated", "unchanged", "removed", "rejected")
 
 
@@ -108,18 +114,20 @@ class PlaylistEndpoints:
     async def _import(self, request: Request, upload: Upload | None) -> Playlist:
         if isinstance(upload, FileUpload):
             name = _checked_name(request.query.get("name", _UPLOADED))
+            wishes = _wishes({key: request.query[key] for key in _IN_QUERY if key in request.query})
             await upload.written()
-            return await self._playlists.import_file(name, upload.path)
+            return await self._playlists.import_file(name, upload.path, wishes)
         request.body = bytes(upload.data) if isinstance(upload, MemoryUpload) else b""
         fields = _fields(json_body(request))
         name = _checked_name(fields["name"])
+        wishes = _wishes({key: fields[key] for key in _WISHES if key in fields})
         if "url" in fields:
             self._check_url(fields["url"])
-            return await self._playlists.import_url(name, fields["url"])
+            return await self._playlists.import_url(name, fields["url"], wishes)
         path = self._playlists.new_file()
         try:
             await asyncio.to_thread(path.write_text, fields["content"], "utf-8", "replace", "")
-            return await self._playlists.import_file(name, path)
+            return await self._playlists.import_file(name, path, wishes)
         finally:
             path.unlink(missing_ok=True)
 
@@ -132,13 +140,17 @@ class PlaylistEndpoints:
             raise InvalidFieldError("url", str(error)) from None
 
 
-def _fields(body: Any) -> dict[str, str]:
-    """`name` and one of `url` and `content`, all text."""
+def _fields(body: Any) -> dict[str, Any]:
+    """`name` and one of `url` and `content`, all text; `_WISHES` are not looked at yet."""
     if not isinstance(body, dict):
         raise InvalidFieldError("", f"expected an object with name and url, or name and content, got {kind_of(body)}")
     for field, value in body.items():
+        if field in _WISHES:
+            continue
         if field not in ("name", "url", "content"):
-            raise InvalidFieldError(field[:100], "there is no such field, expected name and url, or name and content")
+            raise InvalidFieldError(
+                field[:100], f"there is no such field, expected name, url or content, {', '.join(_WISHES)}"
+            )
         if not isinstance(value, str):
             raise InvalidFieldError(field, f"expected text, got {kind_of(value)}")
     if "name" not in body:
@@ -146,6 +158,23 @@ def _fields(body: Any) -> dict[str, str]:
     if ("url" in body) == ("content" in body):
         raise InvalidFieldError("url", "expected either url or content")
     return body
+
+
+def _wishes(given: dict[str, Any]) -> dict[str, Any]:
+    """The values of these settings, as they could stand in the configuration too."""
+    try:
+        return {key: PLAYLIST[key](key, _tree(key, value)) for key, value in given.items()}
+    except ConfigError as error:
+        raise InvalidFieldError(error.path, error.expected) from None
+
+
+def _tree(path: str, value: Any) -> Tree:
+    """JSON as the configuration would have it, where numbers are still text."""
+    if isinstance(value, list):
+        return [_tree(f"{path}[{number}]", each) for number, each in enumerate(value)]
+    if isinstance(value, bool | dict):
+        raise InvalidFieldError(path, f"did not expect {kind_of(value)}")
+    return value if value is None or isinstance(value, str) else str(value)
 
 
 def _checked_name(name: str) -> str:
@@ -186,6 +215,7 @@ def _shown(playlist: Playlist) -> dict[str, Any]:
         "channels": sum(result.get(key, 0) for key in ("added", "updated", "unchanged")),
         "imported_at": datetime.fromtimestamp(imported, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if imported else None,
         "failure": playlist.failure,
+        **{key: getattr(playlist.entry, key) for key in _WISHES},
         **{key: result.get(key, 0) for key in _COUNTS},
         "rejections": result.get("rejections", []),
     }

@@ -4,14 +4,14 @@ import asyncio
 from collections import deque
 
 from fastrelay.config import Failover
-from fastrelay.errors import FormatError, SourceError, SourceRefusedError, StallError
+from fastrelay.errors import FormatError, HttpStatusError, SourceError, SourceRefusedError, StallError
 from fastrelay.hls.m3u8 import Master, Media
 from fastrelay.hls.m3u8_model import Segment
 from fastrelay.hls.variants import best_variant
 from fastrelay.hls.window import Window
 from fastrelay.sources.base import Chunk
 from fastrelay.sources.hls_fetch import SegmentFetcher, read_playlist
-from fastrelay.sources.http import HttpClient, HttpStatusError, Reply
+from fastrelay.sources.http import HttpClient, Reply
 from fastrelay.wire.source_url import redact
 
 PATIENCE = 3

@@ -26,6 +26,7 @@ from fastrelay.errors import (
     ConnectError,
     EndOfStreamError,
     FormatError,
+    HttpStatusError,
     SourceRefusedError,
     StallError,
     StatusError,
@@ -50,14 +51,6 @@ _ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
 
 Headers = tuple[tuple[str, str], ...]
-
-
-class HttpStatusError(StatusError):
-    """A status that is not 2xx; `status` tells which."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Reply:
@@ -143,7 +136,10 @@ class Reply:
 
 
 class HttpClient:
-    """Requests of one source. Cookies it is given come back to the same hosts only, and never to another source."""
+    """Requests of one source. Cookies it is given come back to the same hosts only, and never to another source.
+
+    `single`: never more than one connection, also over redirects and to several hosts; for requests in turn.
+    """
 
     def __init__(
         self,
@@ -153,7 +149,9 @@ class HttpClient:
         policy: AddressPolicy,
         failover: Failover,
         user_agent: str | None = None,
+        single: bool = False,
     ) -> None:
+        self._single = single
         self._policy = policy
         self._failover = failover
         self._home = _origin(_to_url(url))
@@ -206,10 +204,7 @@ class HttpClient:
         await self._session.close()
         # A TLS connection may still be waiting for the peer's good-bye, and a cancelled request leaves its own a moment
         # later. The provider counts connections: end them on the wire now. What is left of them goes by itself.
-        for sock in self._sockets:
-            if sock.fileno() >= 0:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+        self._shut_down()
         self._sockets.clear()
         await asyncio.sleep(0)
 
@@ -227,8 +222,17 @@ class HttpClient:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000)  # milliseconds
+        if self._single:
+            self._shut_down()
         self._sockets = [one for one in self._sockets if one.fileno() >= 0] + [sock]
         return sock
+
+    def _shut_down(self) -> None:
+        """End every connection on the wire now, also one that is kept for the next request or is being made."""
+        for sock in self._sockets:
+            if sock.fileno() >= 0:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
     async def _request(self, url: URL, headers: dict[str, str]) -> tuple[aiohttp.ClientResponse, float]:
         """One hop. The connection has connect_timeout, then the answer's head has first_byte_timeout."""

@@ -28,10 +28,11 @@ class Opener:
         self._policy = policy
         self._user_agent = user_agent
 
-    async def open(self, url: str, *, trusted: bool) -> Source:
+    async def open(self, url: str, *, trusted: bool, single: bool = False) -> Source:
         """Connect, and wait until it is clear that a transport stream comes.
 
-        `trusted`: the URL stands in the operator's own config. Raises SourceRefusedError (not a URL we take, an
+        `trusted`: the URL stands in the operator's own config. `single`: the provider counts connections, so the source
+        has one at a time, whatever it fetches and from where. Raises SourceRefusedError (not a URL we take, an
         address that is not allowed, file: and exec: that are not trusted) and every other SourceError.
         """
         try:
@@ -41,7 +42,7 @@ class Opener:
         if parsed.scheme in ("file", "exec") and not trusted:
             raise SourceRefusedError(f"{parsed.scheme}: sources are taken from the operator's config only")
         if parsed.scheme in ("http", "https"):
-            return await self._open_http(parsed)
+            return await self._open_http(parsed, single)
         return await self._open_local(parsed)
 
     async def _open_local(self, url: SourceUrl) -> Source:
@@ -57,12 +58,17 @@ class Opener:
 
         return await open_udp(url.url, self._failover)
 
-    async def _open_http(self, url: SourceUrl) -> Source:
+    async def _open_http(self, url: SourceUrl, single: bool) -> Source:
         await import_aside("fastrelay.sources.http", "fastrelay.sources.hls", "fastrelay.sources.http_ts")
         from fastrelay.sources.http import HttpClient
 
         client = HttpClient(
-            url.url, url.headers, policy=self._policy, failover=self._failover, user_agent=self._user_agent
+            url.url,
+            url.headers,
+            policy=self._policy,
+            failover=self._failover,
+            user_agent=self._user_agent,
+            single=single,
         )
         try:
             return await self._open_by_bytes(client, url.url)

@@ -30,15 +30,19 @@ _REVALIDATE: Headers = (("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding
 
 
 class Session:
-    """One HLS viewer: known by the key its master playlist gave it, there as long as it asks for something."""
+    """One HLS viewer: known by the key its master playlist gave it, there as long as it asks for something.
 
-    __slots__ = ("address", "id", "key", "last_request", "sent", "since", "user_agent", "waiting")
+    `came`: he has asked for the stream, and is not a player that still asks on after his session was over.
+    """
 
-    def __init__(self, viewer_id: int, key: str, address: str, user_agent: str) -> None:
+    __slots__ = ("address", "came", "id", "key", "last_request", "sent", "since", "user_agent", "waiting")
+
+    def __init__(self, viewer_id: int, key: str, address: str, user_agent: str, *, came: bool) -> None:
         self.id = viewer_id
         self.key = key
         self.address = address
         self.user_agent = user_agent
+        self.came = came
         self.since = time.time()
         self.last_request = 0.0
         """Loop time."""
@@ -46,6 +50,11 @@ class Session:
         """Requests that are still to be answered: who waits has not left."""
         self.sent = 0
         """Bytes of playlists and segments answered to it."""
+
+    @property
+    def who(self) -> tuple[str, str]:
+        """As what requests show him: address and user agent."""
+        return self.address, self.user_agent
 
 
 class HlsOutput:

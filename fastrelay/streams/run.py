@@ -1,9 +1,8 @@
 """One run of a stream: the ring, its fan-out and its upstream, from the first viewer to the stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from fastrelay.config import Failover, Hls, Streams
 from fastrelay.hls.store import Memory, Numbers
@@ -11,21 +10,13 @@ from fastrelay.ring.cursor import Watermarks
 from fastrelay.ring.index import Index
 from fastrelay.ring.retention import Retention
 from fastrelay.ring.ring import Ring
-from fastrelay.sources.base import Source
+from fastrelay.sources.accounts import Accounts, Holder
+from fastrelay.streams.dial import AccountOf, Dialler, OpenSource
 from fastrelay.streams.fanout import Fanout
 from fastrelay.streams.hls_output import HlsOutput, Session
 from fastrelay.streams.ingest import Ingest
 from fastrelay.streams.upstream import Listener, Upstream
 from fastrelay.streams.viewers import Viewer
-
-
-class OpenSource(Protocol):
-    """Dials a source: connected, first byte seen, known to be a transport stream. Raises SourceError.
-
-    `trusted` sources come from the operator's own config and may also be files and commands.
-    """
-
-    def __call__(self, url: str, *, trusted: bool) -> Awaitable[Source]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +29,8 @@ class Settings:
     memory: Memory
     """The bound on the HLS segments of all streams together."""
     open_source: OpenSource
+    account_of: AccountOf
+    accounts: Accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +55,7 @@ class Run:
         source_urls: Callable[[], tuple[str, ...]],
         trusted: Callable[[], bool],
         listener: Listener,
+        holder: Holder,
         dropped: Callable[["Run", Viewer, str], None],
         after: asyncio.Task[str] | None,
     ) -> None:
@@ -89,9 +83,11 @@ class Run:
             left=lambda viewer, reason: dropped(self, viewer, reason),
         )
         self.ingest = Ingest(self.ring, self.index, retention)
+        dialler = Dialler(settings.open_source, settings.account_of, settings.accounts, holder)
         self.upstream = Upstream(
-            lambda url: settings.open_source(url, trusted=trusted()),
+            dialler,
             source_urls,
+            trusted,
             self.ingest,
             listener,
             settings.failover,

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fastrelay.errors import RequestError, SourceError
+from fastrelay.errors import AccountLimitError, RequestError, SourceError
 from fastrelay.hls.store import Numbers
+from fastrelay.sources.account_policy import Audience
 from fastrelay.streams.hls_output import HlsOutput, Session
 from fastrelay.streams.run import Run, Settings, Totals
 from fastrelay.streams.state import RUNNING, Event, State, next_state
@@ -22,6 +23,8 @@ EVENTS_KEPT = 50
 
 ENDED = "ended"
 """Why a run stopped whose last source played to its end."""
+
+RETRY_AFTER = (("Retry-After", "5"),)
 
 FINISH_SECONDS = 5.0
 """How long viewers of an ended stream may take to fetch what they have not got."""
@@ -70,6 +73,10 @@ class Stream:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._failures: dict[int, str] = {}
         self._no_source_works = False
+        self._limited = False
+        """A provider account had no connection left, since the sources began to fail."""
+        self._newest = self._quiet_since = 0.0
+        """Loop times of the last coming and of the last leaving."""
         self._endings: set[asyncio.Task[None]] = set()
         self._viewers_ever = 0
 
@@ -91,10 +98,14 @@ class Stream:
         self._viewers_ever += 1
         viewer = Viewer(self._viewers_ever, address, user_agent, time.time())
         run.viewers[viewer.id] = viewer
+        self._settings.accounts.look_again()
         return Seat(self, run, viewer)
 
-    def visit(self, key: str, address: str, user_agent: str) -> "Visit":
-        """A request of the HLS viewer `key`: counts him from his first one on, and starts what does not run."""
+    def visit(self, key: str, address: str, user_agent: str, *, came: bool) -> "Visit":
+        """A request of the HLS viewer `key`: counts him from his first one on, and starts what does not run.
+
+        `came` is off for a request that goes on with a session from before.
+        """
         run = self._arrive()
         output = run.hls or run.start_hls(
             self._settings,
@@ -105,7 +116,7 @@ class Stream:
         session = output.sessions.get(key)
         if session is None:
             self._viewers_ever += 1
-            session = output.sessions[key] = Session(self._viewers_ever, key, address, user_agent)
+            session = output.sessions[key] = Session(self._viewers_ever, key, address, user_agent, came=came)
         output.touch(session)
         return Visit(self, run, output, session)
 
@@ -122,6 +133,29 @@ class Stream:
         self.run.upstream.switch()
         return True
 
+    # -- as holder of a connection of a provider account (see sources/accounts.py) -----------------------------------
+
+    def audience(self) -> Audience:
+        """Who watches now."""
+        run = self.run
+        if run is None or not self.running:
+            return Audience(quiet_since=self._quiet_since)
+        sessions = list(run.hls.sessions.values()) if run.hls is not None else []
+        watching = {viewer.who for viewer in run.viewers.values()}
+        polling = [session for session in sessions if not session.waiting]
+        newcomers = watching | {session.who for session in sessions if session.waiting and session.came}
+        return Audience(
+            connected=frozenset(watching | {session.who for session in sessions if session.waiting}),
+            polling=frozenset(session.who for session in polling),
+            quiet_since=max((session.last_request for session in polling), default=self._quiet_since),
+            newcomers=frozenset() if run.ready.done() else frozenset(newcomers),
+            newest=self._newest,
+        )
+
+    def vacate(self, reason: str) -> None:
+        """Another stream of the account needs the connection more."""
+        self._end(reason)
+
     # -- the run ---------------------------------------------------------------------------------------------------
 
     def _arrive(self) -> Run:
@@ -130,6 +164,7 @@ class Stream:
         if run is None or not self.running:
             run = self._start()
         self.last_activity = time.time()
+        self._newest = asyncio.get_running_loop().time()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
@@ -138,10 +173,10 @@ class Stream:
 
     def _start(self) -> Run:
         self._failures.clear()
-        self._no_source_works = False
+        self._no_source_works = self._limited = False
         self.source_index = self.switches = self.dropped_slow = 0
         self.run = run = Run(
-            self._settings, lambda: self.source_urls, lambda: self.trusted, self, self._dropped, self._last_task
+            self._settings, lambda: self.source_urls, lambda: self.trusted, self, self, self._dropped, self._last_task
         )
         self._last_task = run.task
         run.task.add_done_callback(lambda task: self._pulled(run, task))
@@ -195,6 +230,8 @@ class Stream:
         if run.watched:
             return
         self._happens(Event.EMPTY)
+        self._quiet_since = since
+        self._settings.accounts.look_again()
         if self._no_source_works and not run.ready.done():
             # Dialling on would be for nobody.
             self._end("no source works")
@@ -244,14 +281,14 @@ class Stream:
     def flowing(self) -> None:
         assert self.run is not None
         self._happens(Event.FLOWING)
-        self._no_source_works = False
+        self._no_source_works = self._limited = False
         self._failures.clear()
         self._note("active", f"source {self.source_index}")
         self.run.ready.set_result(None)
 
     def switched(self, reason: str, outage: float) -> None:
         assert self.run is not None
-        self._no_source_works = False
+        self._no_source_works = self._limited = False
         self._failures.clear()
         if self.run.ready.done():
             self.switches += 1
@@ -268,11 +305,18 @@ class Stream:
         self._failures[index] = f"{error.reason}: {error}"
         self._note("source failed", f"source {index}: {error.reason}: {error}")
         self._no_source_works = all_failed
+        self._limited = self._limited or isinstance(error, AccountLimitError)
         if all_failed:
-            run.fail_waiting(RequestError(502, "no_source_works", f"No source works. {self.reasons()}"))
+            run.fail_waiting(self._nothing_works())
         if not run.watched:
             # The next dial would be for nobody; who comes back starts the stream anew.
             self._end("the source failed and nobody watches")
+
+    def _nothing_works(self) -> RequestError:
+        if self._limited:
+            # That passes: somebody will leave.
+            return RequestError(503, "account_limit", f"No connection is free. {self.reasons()}", RETRY_AFTER)
+        return RequestError(502, "no_source_works", f"No source works. {self.reasons()}")
 
     def reasons(self) -> str:
         """Why the sources failed that did, for people."""
@@ -324,6 +368,7 @@ class Visit:
     async def ready(self, seconds: float) -> None:
         """Wait for the first segment. Raises RequestError as `Seat.ready`; the viewer is gone then."""
         self.session.waiting += 1
+        self._stream._settings.accounts.look_again()
         try:
             async with _in_time(self._stream, seconds):
                 await asyncio.shield(self._run.ready)

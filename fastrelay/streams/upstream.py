@@ -2,17 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from fastrelay.config import Failover
 from fastrelay.errors import SourceError, StallError
 from fastrelay.sources.base import Chunk, Source
 from fastrelay.sources.failover import Attempt, Plan
+from fastrelay.streams.dial import Dialler
 from fastrelay.streams.ingest import PIECE, Ingest
 from fastrelay.streams.pacing import Pacer
-
-Open = Callable[[str], Awaitable[Source]]
 
 PRIME_CHUNKS = 3
 PRIME_SECONDS = 0.5
@@ -47,15 +46,17 @@ class Upstream:
 
     def __init__(
         self,
-        open_source: Open,
+        dialler: Dialler,
         source_urls: Callable[[], tuple[str, ...]],
+        trusted: Callable[[], bool],
         ingest: Ingest,
         listener: Listener,
         settings: Failover,
         ahead: float,
     ) -> None:
-        self._open_source = open_source
+        self._dialler = dialler
         self._source_urls = source_urls
+        self._trusted = trusted
         self._ingest = ingest
         self._listener = listener
         self._settings = settings
@@ -81,6 +82,12 @@ class Upstream:
 
         Cancel it to stop: when it has ended, the source's connection is closed.
         """
+        try:
+            return await self._run()
+        finally:
+            self._dialler.give_back()
+
+    async def _run(self) -> str:
         attempt: Attempt | None = Attempt(0, 0.0)
         while attempt is not None:
             urls = self._source_urls()
@@ -128,9 +135,12 @@ class Upstream:
             self._attempt = None
 
     async def _play(self, index: int, url: str, delay: float) -> None:
+        if delay:
+            self._dialler.give_back()
         await asyncio.sleep(delay)
         self._listener.dialling(index, url)
-        source = await self._open_source(url)
+        # Viewers who have seen pictures are better served by the next source than by waiting.
+        source = await self._dialler.dial(url, trusted=self._trusted(), patient=not self._announced)
         self.source = source
         try:
             self._listener.first_bytes()

@@ -46,3 +46,8 @@ class Viewer:
         """Bytes the kernel has taken, head and prefix included."""
         self.growing_since: float | None = None
         """Loop time since which its lag has been a quarter of the ring above where it joined."""
+
+    @property
+    def who(self) -> tuple[str, str]:
+        """As what requests show him: address and user agent."""
+        return self.address, self.user_agent

@@ -51,7 +51,7 @@ class Catalogue:
     async def take(self, name: str, *entries: str, merge: bool = False, **options: tuple[str, ...]) -> Playlist:
         url = f"http://lists.example/{name}"
         self.lists[url] = "#EXTM3U\n" + "".join(entries)
-        return await self.playlists.import_declared(
+        return await self.playlists.import_entry(
             PlaylistEntry(name=name, url=url, merge="tvg-id" if merge else None, **options)
         )
 

@@ -13,6 +13,8 @@ class Ledger:
     def __init__(self) -> None:
         self.connections_now = 0
         self.connections_ever = 0
+        self.most_connections = 0
+        """At the same time."""
         self.requests: Counter[str] = Counter()
         self.active: Counter[str] = Counter()
         """Requests of a path that are being answered."""
@@ -29,6 +31,7 @@ class Ledger:
     def opened(self) -> None:
         self.connections_ever += 1
         self.connections_now += 1
+        self.most_connections = max(self.most_connections, self.connections_now)
         self._changed()
 
     def closed(self) -> None:
