@@ -34,6 +34,7 @@ from fastrelay.sources.addresses import AddressPolicy
 from fastrelay.sources.download import Downloader
 from fastrelay.sources.open import Opener
 from fastrelay.streams.manager import Manager
+from fastrelay.streams.reservation import reserved_in
 from fastrelay.streams.run import Settings
 from fastrelay.wire.router import Router
 
@@ -59,6 +60,7 @@ class App:
                 config.failover,
                 config.hls,
                 Memory(config.hls.memory_max),
+                reserved_in(Path(config.data_dir)),
                 opener.open,
                 ProviderAccounts(store).of,
                 Accounts(),

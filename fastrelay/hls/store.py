@@ -23,8 +23,8 @@ class Numbers(NamedTuple):
     """All that a later store of the same stream must know: the lowest numbers that were not given yet."""
 
     sequence: int
-    """Of media sequences and discontinuity sequences."""
     name: int
+    discontinuity: int
 
 
 class Memory:
@@ -73,16 +73,19 @@ class Store:
 
     Numbers need nothing stored, as long as the clock does not go back:
 
-    - Media sequence and discontinuity sequence begin at the Unix time in whole seconds. No playlist begins with a
-      number that lies in the future: where segments are shorter than a second, more of them stay listed. So after a
-      restart of the process none begins below one that was served.
+    - The media sequence begins at the Unix time in whole seconds. No playlist begins with a number that lies in the
+      future: where segments are shorter than a second, more of them stay listed. So after a restart of the process
+      none begins below one that was served.
     - Names are milliseconds of Unix time, or one more than the name before. So they are unique even when a restart
       follows a burst of segments so quickly that the restarted sequence goes through the same numbers.
 
     Within a process `after`, the numbers of the store before, keeps sequences apart however soon one follows another.
+    The discontinuity sequence begins there too, or at `discontinuity` (see discontinuities.py) where that is more.
     """
 
-    def __init__(self, now: float, window: int | None, memory: Memory, after: Numbers | None = None) -> None:
+    def __init__(
+        self, now: float, window: int | None, memory: Memory, after: Numbers | None = None, discontinuity: int = 0
+    ) -> None:
         self.listed: deque[Entry] = deque()
         self.removed: deque[Removed] = deque()
         self.bytes = 0
@@ -93,7 +96,7 @@ class Store:
         self.playlist = b""
         """The media playlist as it now stands; empty before the first segment. Its URIs are relative, without query."""
         self._next = max(int(now), after.sequence if after else 0)
-        self._discontinuities = self._next
+        self._discontinuities = max(discontinuity, after.discontinuity if after else 0)
         self._window = window
         self._memory = memory
         self._target = 0
@@ -108,7 +111,7 @@ class Store:
     @property
     def numbers(self) -> Numbers:
         """For the store that follows this one."""
-        return Numbers(self._next, self._next_name)
+        return Numbers(self._next, self._next_name, self._discontinuities + 1)
 
     @property
     def bandwidth(self) -> tuple[int, int]:

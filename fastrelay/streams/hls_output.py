@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from fastrelay.config import Hls
 from fastrelay.errors import RequestError
+from fastrelay.hls.discontinuities import Discontinuities
 from fastrelay.hls.packager import Packager
 from fastrelay.hls.playlist import Entry, master_playlist
 from fastrelay.hls.segmenter import Segmenter
@@ -70,6 +71,7 @@ class HlsOutput:
         index: Index,
         settings: Hls,
         memory: Memory,
+        discontinuities: Discontinuities,
         after: Numbers | None,
         upstream_target: float,
         gone: Callable[[Session], None],
@@ -87,6 +89,7 @@ class HlsOutput:
         self._index = index
         self._timeout = settings.session_timeout
         self._memory = memory
+        self._discontinuities = discontinuities
         self._gone = gone
         self._unused = unused
         self._loop = asyncio.get_running_loop()
@@ -95,7 +98,7 @@ class HlsOutput:
         self._published = b""
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)
-        self.store = Store(time.time(), settings.window, memory, after)
+        self.store = Store(time.time(), settings.window, memory, after, discontinuities.next)
         self._segmenter = Segmenter(settings.segment_duration, ring.copy)
         self._segmenter.upstream_target = upstream_target
         self._packager = Packager(self._segmenter, self.store, ring.copy)
@@ -131,6 +134,7 @@ class HlsOutput:
     def _publish(self) -> None:
         """Render what has changed, once for all viewers."""
         store = self.store
+        self._discontinuities.given(store.numbers.discontinuity)
         self._published = store.playlist
         known = self.segments
         self.segments = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastrelay.config import Failover, Hls, Streams
+from fastrelay.hls.discontinuities import Discontinuities
 from fastrelay.hls.store import Memory, Numbers
 from fastrelay.ring.cursor import Watermarks
 from fastrelay.ring.index import Index
@@ -28,6 +29,7 @@ class Settings:
     hls: Hls
     memory: Memory
     """The bound on the HLS segments of all streams together."""
+    discontinuities: Discontinuities
     open_source: OpenSource
     account_of: AccountOf
     accounts: Accounts
@@ -138,7 +140,17 @@ class Run:
         """Segments from now on, and at once those that the ring still holds whole."""
         source = self.upstream.source
         upstream_target = source.target_duration if source is not None else 0.0
-        self.hls = HlsOutput(self.ring, self.index, settings.hls, settings.memory, after, upstream_target, gone, unused)
+        self.hls = HlsOutput(
+            self.ring,
+            self.index,
+            settings.hls,
+            settings.memory,
+            settings.discontinuities,
+            after,
+            upstream_target,
+            gone,
+            unused,
+        )
         self.ingest.tap = self.hls
         return self.hls
 

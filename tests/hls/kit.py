@@ -84,6 +84,7 @@ class Live:
     window: int | None = 6
     now: float = 1_000.0
     after: Numbers | None = None
+    discontinuity: int = 0
     packager: Packager | None = None
     ingest: Ingest = field(init=False)
 
@@ -103,7 +104,9 @@ class Live:
         """The first HLS viewer comes."""
         read = self.ring.copy
         self.packager = Packager(
-            Segmenter(self.duration, read), Store(self.now, self.window, Memory(1 << 40), self.after), read
+            Segmenter(self.duration, read),
+            Store(self.now, self.window, Memory(1 << 40), self.after, self.discontinuity),
+            read,
         )
         self._tell()
 

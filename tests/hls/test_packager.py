@@ -70,7 +70,7 @@ def test_a_switch_between_sources() -> None:
     live.feed(clip("hevc").read_bytes())
     found = [(round(one.segment.duration, 2), one.discontinuity) for one in live.store.listed]
     assert found == [(4.0, False)] * 3 + [(4.0, True), (4.0, False), (4.0, False), (4.0, True), (4.0, False)]
-    numbers = [one.discontinuity_sequence - 1_000 for one in live.store.listed]
+    numbers = [one.discontinuity_sequence for one in live.store.listed]
     assert numbers == [0, 0, 0, 1, 1, 1, 2, 2]
     assert live.packager is not None
     assert live.packager.opening.codecs == ("hvc1.1.6.L60.90", "mp4a.40.2")

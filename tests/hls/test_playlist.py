@@ -2,6 +2,7 @@
 
 import hashlib
 
+from fastrelay.hls.discontinuities import Discontinuities
 from fastrelay.hls.m3u8 import Master, Media, parse
 from fastrelay.hls.playlist import Entry, Head, master_playlist, media_playlist, with_query
 from fastrelay.hls.segment import Segment
@@ -89,6 +90,8 @@ class Run:
         self.states: list[bytes] = []
         self._bytes: dict[str, bytes] = {}
         self._begin = (0, 0)
+        self._reserved = [0]
+        self._numbers = Discontinuities(0, self.live.now, self._reserved.append)
         self._targets: dict[int, float] = {}
 
     def watch(self, live: Live) -> None:
@@ -114,6 +117,7 @@ class Run:
         assert begin >= self._begin
         assert begin[1] >= self._begin[1]
         self._begin = begin
+        self._numbers.given(store.numbers.discontinuity)
         assert self._targets.setdefault(id(store), playlist.target_duration) == playlist.target_duration
         for one in playlist.segments:
             assert int(one.duration + 0.5) <= playlist.target_duration
@@ -128,6 +132,9 @@ class Run:
         self.live = Live(4.0, now=before.now + seconds)
         if after:
             self.live.ingest, self.live.after = before.ingest, before.store.numbers
+        else:
+            self._numbers = Discontinuities(self._reserved[-1], self.live.now, self._reserved.append)
+        self.live.discontinuity = self._numbers.next
         self.watch(self.live)
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastrelay.hls.discontinuities import Discontinuities
 from fastrelay.hls.m3u8 import Media, parse
 from fastrelay.hls.segment import Segment
 from fastrelay.hls.store import Memory, Store
@@ -40,7 +41,7 @@ def test_numbers_begin_at_the_unix_time() -> None:
     made = store(1_763_800_000.9)
     fill(made, 3, now=1_763_800_000.0)
     playlist = listed(made)
-    assert playlist.media_sequence == playlist.discontinuity_sequence == 1_763_800_000
+    assert (playlist.media_sequence, playlist.discontinuity_sequence) == (1_763_800_000, 0)
     assert made.numbers.sequence == 1_763_800_003
 
 
@@ -109,8 +110,8 @@ def test_discontinuities_are_counted_when_they_leave() -> None:
     for before, after in pairwise(seen):
         assert all(after[key] == value for key, value in before.items() if key in after)
     # The first of all continues nothing that anyone could have seen.
-    assert seen[0] == {1_000: 1_000}
-    assert max(seen[-1].values()) == 1_005
+    assert seen[0] == {1_000: 0}
+    assert max(seen[-1].values()) == 5
 
 
 def test_independent_until_one_is_not_and_never_again() -> None:
@@ -174,9 +175,11 @@ def test_a_store_after_another_goes_on_where_that_one_was() -> None:
     following = Store(2_001.0, 6, Memory(PLENTY), after=made.numbers)
     following.add(segment(), None, 6, 2_000.0)
     (entry,) = following.listed
-    assert (entry.sequence, entry.discontinuity_sequence, entry.name) == (2_005, 2_005, 2_000_005)
+    # A new time line: no discontinuity before it had this number.
+    assert (entry.sequence, entry.discontinuity_sequence, entry.name) == (2_005, 2, 2_000_005)
     later = Store(2_100.0, 6, Memory(PLENTY), after=made.numbers)
     assert later.numbers.sequence == 2_100
+    assert Store(2_100.0, 6, Memory(PLENTY), made.numbers, 70).numbers.discontinuity == 71
 
 
 def test_close_returns_the_memory() -> None:
@@ -199,20 +202,23 @@ EVENTS = st.lists(
 def test_numbers_only_rise_and_no_name_is_given_twice(
     processes: list[list[tuple[str, float, bool]]], window: int
 ) -> None:
-    """Across stops of the stream, and restarts of the process, after which nothing is known of before.
+    """Across stops of the stream, and restarts of the process, after which nothing is known of before but how many
+    discontinuities were reserved.
 
     The stream may stop and start at once. The process takes a second to restart, and its last stop was no quicker
     than the burst before it.
     """
-    now, begin, names = 1_763_800_000.0, (0, 0), list[int]()
+    now, begin, names, reserved = 1_763_800_000.0, (0, 0), list[int](), [0]
     for events in processes:
-        made = Store(now, window, Memory(PLENTY))
+        numbers = Discontinuities(reserved[-1], now, reserved.append)
+        made = Store(now, window, Memory(PLENTY), None, numbers.next)
         for event, seconds, discontinuity in events:
             if event == "stop":
-                made = Store(now, window, Memory(PLENTY), after=made.numbers)
+                made = Store(now, window, Memory(PLENTY), made.numbers, numbers.next)
             for _ in range(5 if event == "burst" else 1):
                 now += seconds if event == "add" else 0.0
                 made.add(segment(max(seconds, 0.04), 10, discontinuity), None, 13, now)
+                numbers.given(made.numbers.discontinuity)
                 names.append(made.listed[-1].name)
                 before, begin = begin, _begin(made)
                 assert begin[0] >= before[0]

@@ -137,6 +137,18 @@ async def test_a_switch_is_a_discontinuity_and_the_numbers_go_on() -> None:
         assert tag(gone, "EXT-X-TARGETDURATION") == tag(before, "EXT-X-TARGETDURATION")
 
 
+async def test_a_restart_begins_a_new_time_line_with_a_number_no_discontinuity_had() -> None:
+    """And a small one, or hls.js stops the browser for as long as it takes to count to it."""
+    async with Origin() as origin, relay(origin.route("/a", live(SOURCE)), hls=SHORT) as server:
+        numbers = []
+        for _ in range(3):
+            numbers.append(int(tag(await media(server, await watch(server)), "EXT-X-DISCONTINUITY-SEQUENCE")))
+            await server.stop()
+            await server.start()
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] < 10_000_000
+
+
 async def test_sessions_are_viewers_and_end_when_they_ask_no_more() -> None:
     async with (
         Origin() as origin,
