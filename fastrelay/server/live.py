@@ -32,6 +32,8 @@ class RawOutlet:
     `released` is called once, when the descriptor is closed.
     """
 
+    __slots__ = ("_ended", "_fd", "_gone", "_linger", "_loop", "_reading", "_released", "_sock", "_writing", "write")
+
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, released: Callable[[], None]) -> None:
         self._loop = loop
         self._sock = sock
@@ -42,7 +44,8 @@ class RawOutlet:
         self._writing = False
         self._ended = False
         self._linger: asyncio.TimerHandle | None = None
-        self._send_one = sock.send
+        self.write: Callable[[memoryview], int] = sock.send
+        """See Outlet."""
 
     def listen(self, gone: Gone) -> None:
         """Read over what the viewer sends and call `gone` once when it has left, unless closed before."""
@@ -53,7 +56,7 @@ class RawOutlet:
     def send(self, *parts: memoryview) -> int:
         """See Outlet."""
         try:
-            return self._send_one(parts[0]) if len(parts) == 1 else self._sock.sendmsg(parts)
+            return self.write(parts[0]) if len(parts) == 1 else self._sock.sendmsg(parts)
         except BlockingIOError:
             return 0
 
@@ -148,6 +151,8 @@ class TlsOutlet(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._ended = False
         self._lost = False
+        self.write: Callable[[memoryview], int] = self.send
+        """See Outlet: nothing is saved here, the cipher costs far more than a call."""
         transport.set_write_buffer_limits(0)
         transport.set_protocol(self)
 

@@ -46,5 +46,10 @@ class Source(Protocol):
         Raises SourceError (a subclass says why) when the source failed; then only `close` may be called.
         """
 
+    def gather(self, seconds: float, size: int) -> None:
+        """Nobody misses the next bytes for so long, or until there are so many: they may gather where they arrive, and
+        wake us once. A wish: a source whose chunks are large anyway ignores it. How a source ends is told at once.
+        """
+
     async def close(self) -> None:
         """Release the connection, child or socket and wait until it is really gone. Idempotent, never raises."""

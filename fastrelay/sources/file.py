@@ -131,6 +131,9 @@ class FileSource:
         self._loading = None
         return block
 
+    def gather(self, seconds: float, size: int) -> None:
+        """See Source: a chunk is all that is due."""
+
     async def close(self) -> None:
         """Close the file, once nobody reads it."""
         if self._loading is not None:

@@ -108,6 +108,9 @@ class HlsSource:
         except TimeoutError:
             raise self._stalled() from None
 
+    def gather(self, seconds: float, size: int) -> None:
+        """See Source: a chunk is a whole segment."""
+
     async def close(self) -> None:
         await self._client.close()
 

@@ -56,13 +56,18 @@ Headers = tuple[tuple[str, str], ...]
 class Reply:
     """A 2xx answer whose body has not been read."""
 
-    def __init__(self, response: aiohttp.ClientResponse, url: str, first_byte_by: float) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, url: str, first_byte_by: float, sock: socket.socket | None = None
+    ) -> None:
         self.url = url
         """Where it came from, after redirects: what relative names resolve against."""
         self.status = response.status
         self.first_byte_by = first_byte_by
         """Loop time until which the first byte of the body may take."""
         self._response = response
+        self._sock = sock
+        self._least = 1
+        self._gathered: asyncio.TimerHandle | None = None
         protocol = response.connection.protocol if response.connection is not None else None
         self._gone = protocol.closed if protocol is not None else None
         if self._gone is not None:
@@ -81,6 +86,26 @@ class Reply:
     @property
     def compressed(self) -> bool:
         return self._response.headers.get("Content-Encoding", "").strip().lower() in _ENCODINGS
+
+    def gather(self, seconds: float, size: int) -> None:
+        """Let the kernel wake `read` when there are `size` bytes, or `seconds` have gone by; for an end it does at once.
+
+        SO_RCVLOWAT, not a pause: the receive window stays as open as it is, and the kernel itself wakes us early when
+        it would close, so that the sender notices nothing.
+        """
+        if self._gathered is not None:
+            self._gathered.cancel()
+            self._gathered = None
+        if seconds <= 0:
+            self._wake_for(1)
+            return
+        self._wake_for(size)
+        self._gathered = asyncio.get_running_loop().call_later(seconds, self._wake_for, 1)
+
+    def _wake_for(self, least: int) -> None:
+        if least != self._least and self._sock is not None and self._sock.fileno() >= 0:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+            self._least = least
 
     async def read(self) -> bytes:
         """What has arrived, waiting for at least one byte; empty at the true end.
@@ -116,7 +141,8 @@ class Reply:
         self._response.release()
 
     def _forget(self) -> None:
-        """A connection outlives its replies: it must not hold on to them."""
+        """A connection outlives its replies: it must not hold on to them, nor wait for what one of them let wait."""
+        self.gather(0, 0)
         if self._gone is not None:
             self._gone.remove_done_callback(self._lost)
 
@@ -192,7 +218,7 @@ class HttpClient:
             own = dict(_userinfo(current))
             response, by = await self._request(current, {**self._headers, **suffix, **own, **fields})
             if 200 <= response.status < 300:
-                return Reply(response, str(current.with_user(None)), by)
+                return Reply(response, str(current.with_user(None)), by, self._socket_of(response))
             target = await self._rejected(response, current)
             if _origin(target) != _origin(current):
                 suffix = {name: value for name, value in suffix.items() if name.lower() in _ANYWHERE}
@@ -233,6 +259,14 @@ class HttpClient:
             if sock.fileno() >= 0:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
+
+    def _socket_of(self, response: aiohttp.ClientResponse) -> socket.socket | None:
+        """The socket an answer comes over; None when the whole answer is here already."""
+        transport = response.connection.transport if response.connection is not None else None
+        if transport is None:
+            return None
+        number = transport.get_extra_info("socket").fileno()
+        return next((sock for sock in self._sockets if sock.fileno() == number), None)
 
     async def _request(self, url: URL, headers: dict[str, str]) -> tuple[aiohttp.ClientResponse, float]:
         """One hop. The connection has connect_timeout, then the answer's head has first_byte_timeout."""

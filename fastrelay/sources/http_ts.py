@@ -37,6 +37,10 @@ class HttpTsSource:
             raise EndOfStreamError(f"{self._shown}: the source ended the stream")
         return Chunk(data)
 
+    def gather(self, seconds: float, size: int) -> None:
+        """See Source."""
+        self._reply.gather(seconds, size)
+
     async def close(self) -> None:
         await self._reply.abort()
         await self._client.close()

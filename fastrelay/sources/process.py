@@ -116,6 +116,9 @@ class ProcessSource:
         text = f"{self._name} {_manner(status)}"
         return f"{text}: {said}" if said else text
 
+    def gather(self, seconds: float, size: int) -> None:
+        """See Source: a pipe holds 64 KiB, and a full one would stop the child."""
+
     async def close(self) -> None:
         """End the child and its whole group: SIGTERM, after GRACE seconds SIGKILL."""
         if self._closed:

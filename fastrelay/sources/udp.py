@@ -15,6 +15,9 @@ from fastrelay.wire.source_url import redact
 GATHER = 0.01
 """Seconds to let datagrams gather in the kernel before they are taken: fewer wake-ups, and nothing waits for less."""
 
+LONGEST_GATHER = 0.05
+"""… and at most, where nobody misses them: the kernel drops what does not fit into its buffer."""
+
 BATCH = 256
 """Datagrams taken before others get their turn; a millisecond of work."""
 
@@ -62,6 +65,7 @@ class UdpSource:
         self._reorder = Reorder()
         self._head = b""
         self._strangers = 0
+        self._gather = GATHER
 
     async def start(self) -> None:
         """Wait for the first datagram of the stream."""
@@ -80,7 +84,7 @@ class UdpSource:
                 await asyncio.sleep(0)  # a socket that is never empty must not hold the loop
                 while not (data := self._drain()):
                     await self._readable()
-                    await asyncio.sleep(GATHER)
+                    await asyncio.sleep(self._gather)
                 return data
         except TimeoutError:
             if self._strangers:
@@ -128,6 +132,10 @@ class UdpSource:
             await arrived
         finally:
             self._loop.remove_reader(self._receiver)
+
+    def gather(self, seconds: float, size: int) -> None:
+        """See Source."""
+        self._gather = min(max(GATHER, seconds), LONGEST_GATHER)
 
     async def close(self) -> None:
         """Leave the group and free the port."""

@@ -36,6 +36,13 @@ STRETCHED_DELAY = 0.200
 """Flush delay in seconds while rounds take a good part of it: fewer, larger writes are what a loaded core needs."""
 
 
+LOADED_BYTES = 1 << 20
+"""… and only so much at once is written earlier."""
+
+AT_ONCE = 0.005
+"""Seconds a round may be early: a timer that is a millisecond off must not cost another one."""
+
+
 class Fanout:
     """Writes one ring to its viewers. `left(viewer, reason)` is called once for everyone who is closed here."""
 
@@ -115,19 +122,28 @@ class Fanout:
     # -- flushing --------------------------------------------------------------------------------------------------
 
     def appended(self) -> None:
-        """The ring's head moved. Flushes at once when enough has gathered, else within the flush delay."""
+        """The ring's head moved. Flushes at once when a round is due or enough has gathered, else when it is due."""
         while self._waiting and self._index.marks:
             viewer, _ = self._waiting.popitem()
             self._join(viewer, self._index.marks[-1])
         if self._round:
             return
-        delay = STRETCHED_DELAY if self._loaded else self._flush_delay
-        gathered = self._ring.head - self.edge >= self._flush_bytes and not self._loaded
-        if gathered or self.edge < YOUNG_BYTES:
+        seconds, size = self.spare()
+        if seconds <= AT_ONCE or self._ring.head - self.edge >= size:
             self.flush()
         elif self._timer is None:
-            since_last = self._loop.time() - self._round_began if self._loaded else 0.0
-            self._timer = self._loop.call_later(max(0.0, delay - since_last), self.flush)
+            self._timer = self._loop.call_later(seconds, self.flush)
+
+    def spare(self) -> tuple[float, int]:
+        """Seconds until the next round is due, and the bytes that make it due earlier.
+
+        So long the source may let its bytes gather in the kernel: one read, one look at them and one round for all. The
+        delay counts from round to round, so what has waited there waits no more here.
+        """
+        if self.edge < YOUNG_BYTES or self._waiting:
+            return 0.0, 0
+        delay, size = (STRETCHED_DELAY, LOADED_BYTES) if self._loaded else (self._flush_delay, self._flush_bytes)
+        return max(0.0, self._round_began + delay - self._loop.time()), size
 
     def flush(self) -> None:
         """Begin a round: bring everyone at the edge to the ring's head."""
@@ -153,6 +169,7 @@ class Fanout:
             self._overrun()
             return
         parts = self._ring.views(self._round_start, self.edge)
+        wraps, part = len(parts) > 1, parts[0]
         size = self.edge - self._round_start
         viewers, edge, keep = self._round, self.edge, self._at_edge.append
         served = 0
@@ -163,11 +180,13 @@ class Fanout:
             if viewer.gone:
                 continue
             try:
-                taken = viewer.outlet.send(*parts)  # type: ignore[union-attr]  # attached: he is at the edge
+                outlet = viewer.outlet
+                taken = outlet.send(*parts) if wraps else outlet.write(part)  # type: ignore[union-attr]  # attached
+            except BlockingIOError:
+                taken = 0
             except OSError as error:
                 self._lost(viewer, error)
                 continue
-            viewer.sent += taken
             served += taken
             if taken == size:
                 viewer.cursor = edge
@@ -228,10 +247,10 @@ class Fanout:
             self._unpark(viewer)
 
     def _advance(self, viewer: Viewer, taken: int) -> None:
-        viewer.sent += taken
         self.delivered += taken
         if viewer.prefix is not None:
             from_prefix = min(taken, len(viewer.prefix))
+            viewer.prefix_sent += from_prefix
             viewer.prefix = viewer.prefix[from_prefix:] if from_prefix < len(viewer.prefix) else None
             taken -= from_prefix
         viewer.cursor += taken
@@ -245,6 +264,7 @@ class Fanout:
         if viewer in self._parked and viewer.outlet is not None:
             del self._parked[viewer]
             viewer.outlet.unwatch()
+            viewer.growing_since = None
         if viewer.cursor > self.edge:
             # Joined at a mark that is not flushed yet: he comes to the edge with the next flush.
             self._early.append(viewer)

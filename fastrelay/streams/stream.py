@@ -299,6 +299,10 @@ class Stream:
         self.last_activity = time.time()
         self.run.fanout.appended()
 
+    def spare(self) -> tuple[float, int]:
+        assert self.run is not None
+        return self.run.fanout.spare()
+
     def failed(self, index: int, error: SourceError, all_failed: bool) -> None:
         run = self.run
         assert run is not None

@@ -37,6 +37,9 @@ class Listener(Protocol):
     def fed(self) -> None:
         """The ring's head moved."""
 
+    def spare(self) -> tuple[float, int]:
+        """For how many seconds, and until how many bytes have gathered, nobody misses what comes next."""
+
     def failed(self, index: int, error: SourceError, all_failed: bool) -> None:
         """The source at `index` failed; with `all_failed` every source has by now."""
 
@@ -169,6 +172,8 @@ class Upstream:
                     self._ingest.begin_segment(source.target_duration)
                 self.received += len(chunk.data)
                 await self._take(chunk.data)
+                if self._ingest.open:
+                    source.gather(*self._listener.spare())
                 chunks += 1
                 if chunks == PRIME_CHUNKS:
                     self._end_priming()

@@ -19,7 +19,7 @@ class Viewer:
         "lag_at_join",
         "outlet",
         "prefix",
-        "sent",
+        "prefix_sent",
         "since",
         "user_agent",
         "waited",
@@ -42,8 +42,8 @@ class Viewer:
         self.lag_at_join = 0
         self.prefix: memoryview | None = None
         """Head, PAT and PMT not yet taken by the socket. While there is one, the viewer is not at the head."""
-        self.sent = 0
-        """Bytes the kernel has taken, head and prefix included."""
+        self.prefix_sent = 0
+        """Bytes of head and prefix that the kernel has taken."""
         self.growing_since: float | None = None
         """Loop time since which its lag has been a quarter of the ring above where it joined."""
 
@@ -51,3 +51,8 @@ class Viewer:
     def who(self) -> tuple[str, str]:
         """As what requests show him: address and user agent."""
         return self.address, self.user_agent
+
+    @property
+    def sent(self) -> int:
+        """Bytes the kernel has taken, head and prefix included."""
+        return self.prefix_sent + (0 if self.joined_at is None else self.cursor - self.joined_at)
