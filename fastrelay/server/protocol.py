@@ -51,7 +51,7 @@ class _Phase(Enum):
     BODY = auto()
     """The head is read, its body is coming."""
     ANSWER = auto()
-    """A handler's task runs, its answer is sent as it comes in, or a live stream waits for earlier answers to be sent."""
+    """A handler's task runs, its answer is sent as it comes in, or a live stream waits for earlier answers to go."""
     CLOSING = auto()
     """The last answer is on its way out; what still comes in is thrown away."""
 
@@ -61,8 +61,8 @@ class HttpProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_connections", "_deadline", "_discarded", "_eof", "_handed_over", "_handler_started", "_limits", "_local",
-        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_refusal", "_request", "_secure", "_sending", "_slot",
-        "_takeover", "_task", "_transport", "_turn", "_unsent", "_unsent_since", "_upload", "_write_paused",
+        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_refusal", "_request", "_secure", "_sending",
+        "_slot", "_takeover", "_task", "_transport", "_turn", "_unsent", "_unsent_since", "_upload", "_write_paused",
     )  # fmt: skip
 
     _transport: asyncio.Transport

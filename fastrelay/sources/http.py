@@ -88,7 +88,7 @@ class Reply:
         return self._response.headers.get("Content-Encoding", "").strip().lower() in _ENCODINGS
 
     def gather(self, seconds: float, size: int) -> None:
-        """Let the kernel wake `read` when there are `size` bytes, or `seconds` have gone by; for an end it does at once.
+        """Let the kernel wake `read` when there are `size` bytes, or `seconds` have gone by; for an end at once.
 
         SO_RCVLOWAT, not a pause: the receive window stays as open as it is, and the kernel itself wakes us early when
         it would close, so that the sender notices nothing.

@@ -69,8 +69,8 @@ class Outlet(Protocol):
     """
 
     write: Callable[[memoryview], int]
-    """The bare call behind `send`, for one part: raises BlockingIOError instead of taking nothing. Thousands of them are
-    made in a row, and a function of ours around each would cost as much as all else that is not the kernel."""
+    """The bare call behind `send`, for one part: raises BlockingIOError instead of taking nothing. Thousands of them
+    are made in a row, and a function of ours around each would cost as much as all else that is not the kernel."""
 
     def send(self, *parts: memoryview) -> int:
         """Take as much as fits, now, and say how many bytes; 0 when the socket is full.
