@@ -309,7 +309,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     db = sqlite3.connect(path)
     db.executescript("CREATE TABLE future (x); PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StorageError, match="schema 99, this fastrelay knows 2"):
+    with pytest.raises(StorageError, match="schema 99, this fastrelay knows 3"):
         await Store.open(path)
     assert names(path.parent) == [path.name]
     with contextlib.closing(sqlite3.connect(path)) as db:
