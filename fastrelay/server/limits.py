@@ -17,7 +17,10 @@ class Limits:
     max_connections_per_ip: int = 0
     send_buffer: int = 512 * 1024
     write_timeout: float = 30.0
-    """A reader that takes nothing for this long is cut."""
+    """A reader that takes nothing, or next to nothing, for this long is cut."""
+    slowest_reader: int = 16 * 1024
+    """Bytes per second, on average over `write_timeout`; less is next to nothing. No video is as slow, and what an
+    answer holds of memory while it is being read is an attack at a byte per minute."""
     head_timeout: float = 10.0
     """From the first byte of a head (of a new connection: from its start) to the last."""
     body_timeout: float = 30.0
@@ -34,6 +37,11 @@ class Limits:
     """Requests of one connection answered before the others get their turn."""
     tick: float = 1.0
     """How often deadlines are looked at."""
+
+    @property
+    def least_read(self) -> float:
+        """Bytes of an answer that must be read within `write_timeout`, or all that is left of it."""
+        return self.slowest_reader * self.write_timeout
 
     @classmethod
     def of(cls, server: Server) -> "Limits":

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 import ssl
+from math import ceil
 from typing import Any
 
 from fastrelay.config import Server
@@ -22,7 +23,9 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096
 """Connections the kernel holds until they are accepted (it takes the least of this and net.core.somaxconn)."""
 USER_TIMEOUT = 20
-"""Seconds after which a peer that acknowledges nothing is dead."""
+"""Seconds after which a peer that acknowledges nothing is dead, at the least."""
+_KERNEL_LATER = 5
+"""Seconds. To the kernel a peer that takes nothing is dead, too, however alive: how long he may is our decision."""
 
 _ACCEPT_BATCH = 64  # accepted per wake-up, then the other connections get their turn
 _PAUSE = 0.1  # seconds without accepting when the process is out of descriptors
@@ -72,7 +75,7 @@ class Listener:
         # First, so that a server that cannot start can be drained like any other.
         self._connections = Connections(limits, self._loop)
         self._ssl = tls_context(self._server)
-        self._sockets = await _bind(self._loop, self._server.listen, limits.send_buffer)
+        self._sockets = await _bind(self._loop, self._server.listen, limits)
         self._connections.start()
         self._accept_on()
 
@@ -178,14 +181,15 @@ def split_listen(listen: str) -> tuple[str, int]:
     return found["v6"] or found["name"], int(found["port"])
 
 
-async def _bind(loop: asyncio.AbstractEventLoop, listen: str, send_buffer: int) -> list[socket.socket]:
+async def _bind(loop: asyncio.AbstractEventLoop, listen: str, limits: Limits) -> list[socket.socket]:
     """A socket for each address the name has, all on one port."""
     host, port = split_listen(listen)
     sockets: list[socket.socket] = []
+    user_timeout = max(USER_TIMEOUT, ceil(limits.write_timeout) + _KERNEL_LATER)
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
-            sockets.append(_listen_on(family, (address[0], port, *address[2:]), send_buffer))
+            sockets.append(_listen_on(family, (address[0], port, *address[2:]), limits.send_buffer, user_timeout))
             port = port or sockets[0].getsockname()[1]
     except OSError as error:
         for sock in sockets:
@@ -194,7 +198,7 @@ async def _bind(loop: asyncio.AbstractEventLoop, listen: str, send_buffer: int) 
     return sockets
 
 
-def _listen_on(family: int, address: tuple[Any, ...], send_buffer: int) -> socket.socket:
+def _listen_on(family: int, address: tuple[Any, ...], send_buffer: int, user_timeout: int) -> socket.socket:
     """On Linux an accepted socket inherits these options, so accepting costs no call for them."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -204,7 +208,7 @@ def _listen_on(family: int, address: tuple[Any, ...], send_buffer: int) -> socke
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, USER_TIMEOUT // 2)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, USER_TIMEOUT // 4)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT * 1000)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout * 1000)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")

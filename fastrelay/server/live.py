@@ -6,10 +6,13 @@ one over TLS gets copies, one chunk at a time.
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -238,6 +241,14 @@ def own_socket(transport: asyncio.Transport) -> socket.socket:
     sock.setblocking(False)
     transport.abort()
     return sock
+
+
+def in_kernel(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel holds for a transport's peer: not sent, or not yet acknowledged."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return 0
+    return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def reset_transport(transport: asyncio.Transport) -> None:

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from fastrelay.errors import FastrelayError, RequestError
 from fastrelay.server.connections import Connections, Slot
-from fastrelay.server.live import RawOutlet, TlsOutlet, own_socket, reset_transport
+from fastrelay.server.live import RawOutlet, TlsOutlet, in_kernel, own_socket, reset_transport
+from fastrelay.server.reading import Reading
 from fastrelay.server.sending import Sending
 from fastrelay.wire.reader import HeadParser, RequestReader
 from fastrelay.wire.request import Request, Upload, Write
@@ -61,8 +62,8 @@ class HttpProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_connections", "_deadline", "_discarded", "_eof", "_handed_over", "_handler_started", "_limits", "_local",
-        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_refusal", "_request", "_secure", "_sending",
-        "_slot", "_takeover", "_task", "_transport", "_turn", "_unsent", "_unsent_since", "_upload", "_write_paused",
+        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_reading", "_refusal", "_request", "_secure",
+        "_sending", "_slot", "_takeover", "_task", "_transport", "_turn", "_upload", "_write_paused",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -98,8 +99,7 @@ class HttpProtocol(asyncio.Protocol):
         self._eof = False
         self._handed_over = False
         self._discarded = 0
-        self._unsent = 0
-        self._unsent_since = 0.0
+        self._reading = Reading()
         self._handler_started = 0.0
 
     # -- bytes come in ------------------------------------------------------------------------------------------------
@@ -275,6 +275,9 @@ class HttpProtocol(asyncio.Protocol):
         self._report(status, sent)
         if keep:
             self._enter(_Phase.IDLE, self._limits.idle_timeout)
+        elif sent > _JOIN_MAX and self._transport.can_write_eof():
+            # The kernel would hold the rest of it for as long as it takes: only a connection that is ours can be cut.
+            self._linger()
         else:
             self._close()
 
@@ -328,6 +331,7 @@ class HttpProtocol(asyncio.Protocol):
             return render_head(response, stamp, ending), response
 
     def _report(self, status: int, sent: int) -> None:
+        self._reading.wrote(sent)
         if self._on_request_done is not None:
             seconds = self._loop.time() - self._handler_started if self._request is not None else 0.0
             self._on_request_done(self._request, status, sent, seconds)
@@ -398,11 +402,12 @@ class HttpProtocol(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """See Connection. While an answer is being read, only its reader's progress counts."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent:
-            self._check_reader(unsent, now)
-            return
-        self._unsent = 0
+        if self._reading.owing:
+            owed = self._transport.get_write_buffer_size() + in_kernel(self._transport)
+            if owed:
+                self._check_reader(owed, now)
+                return
+            self._reading.done()
         if now < self._deadline:
             return
         if self._phase in (_Phase.HEAD, _Phase.BODY):
@@ -425,11 +430,8 @@ class HttpProtocol(asyncio.Protocol):
         self._phase = phase
         self._deadline = self._loop.time() + seconds
 
-    def _check_reader(self, unsent: int, now: float) -> None:
-        if unsent != self._unsent:
-            self._unsent = unsent
-            self._unsent_since = now
-        elif now - self._unsent_since >= self._limits.write_timeout:
+    def _check_reader(self, owed: int, now: float) -> None:
+        if self._reading.is_too_slow(owed, now, self._limits):
             reset_transport(self._transport)
             return
         if self._phase is _Phase.IDLE:

@@ -6,6 +6,7 @@ import struct
 import orjson
 import pytest
 
+from fastrelay.wire.response import Response
 from tests.server.serving import Client, eventually, get, serving
 
 
@@ -228,6 +229,35 @@ async def test_a_reader_that_takes_nothing_is_reset() -> None:
         await eventually(lambda: server.listener.connections == 0)
         with pytest.raises(ConnectionResetError):
             await client.rest()
+
+
+@pytest.mark.parametrize("closing", [(), ("Connection: close",)], ids=["kept", "closing"])
+async def test_a_reader_that_takes_next_to_nothing_is_reset_whoever_holds_the_rest(
+    closing: tuple[str, ...],
+) -> None:
+    """The kernel took all of the answer, so nothing is left in the server; a few bytes now and then keep it there."""
+    async with (
+        serving(write_timeout=1.0, idle_timeout=0.1, send_buffer=1 << 20) as server,
+        Client(server.address, receive_buffer=4096) as client,
+    ):
+        server.routes.large = Response(200, bytes(300_000), "video/mp2t")
+        await client.send(get("/large", *closing))
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ConnectionResetError):
+            for _ in range(3000):
+                await client.receive(100)
+                await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began > 1.0
+        await eventually(lambda: server.listener.connections == 0)
+
+
+async def test_a_last_answer_is_read_to_its_end_and_then_the_connection_is_gone() -> None:
+    async with serving(linger_timeout=0.2) as server, Client(server.address, receive_buffer=65536) as client:
+        await client.send(get("/large", "Connection: close"))
+        await asyncio.sleep(0.5)
+        whole = await client.rest()
+        assert whole.endswith(server.routes.large.body)
+        await eventually(lambda: server.listener.connections == 0)
 
 
 async def test_a_slow_reader_that_reads_is_not_cut() -> None:
