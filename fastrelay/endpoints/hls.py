@@ -2,19 +2,36 @@
 
 import re
 import secrets
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.viewers import ViewerAccess, carried
 from fastrelay.errors import RequestError
-from fastrelay.streams.hls_output import CORS, PLAYLIST_TYPE, HlsOutput
+from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE, segment_etag
+from fastrelay.streams.hls_output import HlsOutput
 from fastrelay.streams.stream import Stream, Visit
+from fastrelay.wire.conditional import byte_range, is_current, takes_gzip
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Response
-from fastrelay.wire.router import Router
+from fastrelay.wire.router import Answer, Answering, Handler, Router
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_NAME = re.compile(r"[1-9][0-9]{0,18}")
+_MASTER = (("Cache-Control", "no-store"), *CORS)
+_UNKNOWN_YET = Response(200, b"", PLAYLIST_TYPE, (("Cache-Control", "no-cache"), *CORS), measured=False)
+_PREFLIGHT = Response(
+    204, content_type="",
+    headers=(
+        ("Allow", "GET, HEAD, OPTIONS"),
+        ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+        # The star does not stand for this one.
+        ("Access-Control-Allow-Headers", "*, Authorization"),
+        ("Access-Control-Max-Age", "86400"),
+        *CORS,
+    ),
+)  # fmt: skip
 
 
 class HlsEndpoints:
@@ -26,11 +43,15 @@ class HlsEndpoints:
         self._start_timeout = start_timeout
 
     def register(self, router: Router) -> None:
-        guard = self._access.guard
-        router.add("GET", "/stream/{path}/hls", guard(self.master_below))
-        router.add("GET", "/stream/{path}/hls/master.m3u8", guard(self.master))
-        router.add("GET", "/stream/{path}/hls/playlist.m3u8", guard(self.playlist))
-        router.add("GET", "/stream/{path}/hls/segment_{n}.ts", guard(self.segment))
+        handlers: dict[str, Handler] = {
+            "": self.master_below,
+            "/master.m3u8": self.master,
+            "/playlist.m3u8": self.playlist,
+            "/segment_{n}.ts": self.segment,
+        }
+        for name, handler in handlers.items():
+            router.add("GET", f"/stream/{{path}}/hls{name}", _for_any_origin(self._access.guard(handler)))
+            router.add("OPTIONS", f"/stream/{{path}}/hls{name}", lambda request: _PREFLIGHT)
 
     async def master_below(self, request: Request) -> Response:
         """The form without a file name: what it names lies one step further down."""
@@ -42,26 +63,32 @@ class HlsEndpoints:
     async def _master(self, request: Request, prefix: str) -> Response:
         """A new session, and the playlist that leads to it, when there is something to measure."""
         stream = self._directory.open(request.params["path"])
-        headers = (("Cache-Control", "no-store"), *CORS)
         if request.method == "HEAD":
-            return Response(200, b"", PLAYLIST_TYPE, headers)
+            return Response(200, b"", PLAYLIST_TYPE, _MASTER, measured=False)
         session = secrets.token_urlsafe(12)
-        visit = await self._enter(stream, request, session, came=True)
+        visit = self._enter(stream, request, session, came=True)
+        await visit.ready(self._start_timeout)
         query = "&".join(part for part in (f"session={session}", carried(request)) if part)
         body = visit.output.master(f"{prefix}playlist.m3u8?{query}")
-        return Response(200, body, PLAYLIST_TYPE, headers)
+        return Response(200, body, PLAYLIST_TYPE, _MASTER)
 
-    async def playlist(self, request: Request) -> Response:
-        """The media playlist; on a cold stream when its first segment is whole."""
+    def playlist(self, request: Request) -> Answering:
+        """The media playlist; on a cold stream when its first segments are whole."""
         stream = self._directory.open(request.params["path"])
         if request.method == "HEAD":
-            return Response(200, b"", PLAYLIST_TYPE, CORS)
+            running = stream.run.hls if stream.run is not None else None
+            return _head_of_playlist(running, request)
         key = _session_of(request)
         finished = stream.finished
         if finished is not None and key in finished.sessions:
             finished.touch(finished.sessions[key])
             return _playlist(finished, request, key)
-        visit = await self._enter(stream, request, key, came="session" not in request.query)
+        visit = self._enter(stream, request, key, came="session" not in request.query)
+        # Nearly always: and then without a task for it.
+        return _playlist(visit.output, request, key) if visit.is_ready else self._first_playlist(visit, request, key)
+
+    async def _first_playlist(self, visit: Visit, request: Request, key: str) -> Response:
+        await visit.ready(self._start_timeout)
         return _playlist(visit.output, request, key)
 
     def segment(self, request: Request) -> Response:
@@ -70,17 +97,40 @@ class HlsEndpoints:
         number = request.params["n"]
         running = stream.run.hls if stream.run is not None else None
         for output in (running, stream.finished):
-            found = output.segments.get(int(number)) if output and number.isdecimal() and len(number) < 20 else None
+            found = output.segments.get(int(number)) if output and _NAME.fullmatch(number) else None
             if output and found:
-                answer = _part(found, request)
-                output.count(request.peer[0], request.headers.get("user-agent", ""), len(answer.body))
+                answer = _part(found, segment_etag(int(number)), request)
+                if request.method != "HEAD":
+                    output.count(request.peer[0], request.headers.get("user-agent", ""), len(answer.body))
                 return answer
-        raise RequestError(404, "segment_not_found", f"There is no segment {number} (any more).", CORS)
+        raise RequestError(404, "segment_not_found", f"There is no segment {number[:20]} (any more).")
 
-    async def _enter(self, stream: Stream, request: Request, key: str, *, came: bool) -> Visit:
-        visit = stream.visit(key, request.peer[0], request.headers.get("user-agent", ""), came=came)
-        await visit.ready(self._start_timeout)
-        return visit
+    def _enter(self, stream: Stream, request: Request, key: str, *, came: bool) -> Visit:
+        return stream.visit(key, request.peer[0], request.headers.get("user-agent", ""), came=came)
+
+
+def _for_any_origin(handler: Handler) -> Handler:
+    """The handler whose refusals a player in a web page can read, too; the browser hides them from it otherwise."""
+
+    def answering(request: Request) -> Answering:
+        try:
+            answer = handler(request)
+        except RequestError as error:
+            raise _readable(error) from None
+        return _later(answer) if isinstance(answer, Coroutine) else answer
+
+    return answering
+
+
+async def _later(answer: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        return await answer
+    except RequestError as error:
+        raise _readable(error) from None
+
+
+def _readable(error: RequestError) -> RequestError:
+    return RequestError(error.status, error.code, error.message, (*error.headers, *CORS))
 
 
 def _session_of(request: Request) -> str:
@@ -92,42 +142,41 @@ def _session_of(request: Request) -> str:
 
 
 def _playlist(output: HlsOutput, request: Request, key: str) -> Response:
-    if request.headers.get("if-none-match") == output.etag:
-        return Response(304, b"", "", (("ETag", output.etag), *CORS))
-    coding = "gzip" if "gzip" in request.headers.get("accept-encoding", "") else "identity"
-    answer = output.playlist[coding]
-    if query := carried(request):
-        answer = _with_query(output.playlist["identity"], query)
-    session = output.sessions.get(key)
+    answer = _rendered(output, request)
     output.delivered += len(answer.body)
+    session = output.sessions.get(key)
     if session is not None:
         session.sent += len(answer.body)
     return answer
 
 
-def _with_query(playlist: Response, query: str) -> Response:
-    """The playlist for one who was let in by his query: what it names has to let him in as well."""
-    return replace(playlist, body=playlist.body.replace(b".ts\n", f".ts?{query}\n".encode()))
+def _rendered(output: HlsOutput, request: Request) -> Response:
+    """The playlist, or word that the client has it. Raises RequestError 503 where the stream has just ended."""
+    if output.playlist is None:
+        raise RequestError(503, "stream_stopped", "The stream ended.", (("Retry-After", "1"),))
+    headers = request.headers
+    rendering = output.playlist.rendering(carried(request), takes_gzip(headers.get("accept-encoding", "")))
+    unchanged = is_current(headers.get("if-none-match"), rendering.etag)
+    return rendering.unchanged if unchanged else rendering.whole
 
 
-def _part(whole: Response, request: Request) -> Response:
+def _head_of_playlist(output: HlsOutput | None, request: Request) -> Response:
+    """Nothing is started or counted for it, so there may be nothing to tell about."""
+    return _rendered(output, request) if output is not None and output.ready else _UNKNOWN_YET
+
+
+def _part(whole: Response, etag: str, request: Request) -> Response:
     """The whole segment, or the one range asked for (RFC 9110 §14); several ranges get the whole."""
-    etag = dict(whole.headers)["ETag"]
-    if request.headers.get("if-none-match") == etag:
+    headers = request.headers
+    if is_current(headers.get("if-none-match"), etag):
         return Response(304, b"", "", whole.headers)
-    found = _RANGE.fullmatch(request.headers.get("range", ""))
-    if found is None or found.groups() == ("", "") or request.headers.get("if-range", etag) != etag:
-        return whole
     size = len(whole.body)
-    first, last = found.groups()
-    start = int(first) if first else max(0, size - int(last))
-    end = min(int(last) + 1, size) if first and last else size
-    if start >= size or start >= end:
-        raise RequestError(
-            416,
-            "range_not_satisfiable",
-            f"The segment has {size} bytes.",
-            (("Content-Range", f"bytes */{size}"), *CORS),
-        )
-    headers = (*whole.headers, ("Content-Range", f"bytes {start}-{end - 1}/{size}"))
-    return replace(whole, status=206, body=whole.body[start:end], headers=headers)
+    found = byte_range(headers.get("range", ""), size)
+    # A date never stands for a segment, and a weak tag does not: the whole then (§13.1.5).
+    if found is None or headers.get("if-range", etag) != etag:
+        return whole
+    if not found:
+        length = (("Content-Range", f"bytes */{size}"),)
+        raise RequestError(416, "range_not_satisfiable", f"The segment has {size} bytes.", length)
+    fields = (*whole.headers, ("Content-Range", f"bytes {found.start}-{found.stop - 1}/{size}"))
+    return replace(whole, status=206, body=whole.body[found.start : found.stop], headers=fields)

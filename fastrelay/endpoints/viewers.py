@@ -16,7 +16,8 @@ _CARRIED = ("token", "expires", "signature")
 
 def carried(request: Request) -> str:
     """What of the request's query lets a viewer in, for the URIs that a playlist names; nothing where there is none."""
-    return urlencode([(key, request.query[key]) for key in _CARRIED if key in request.query])
+    pairs = [(key, request.query[key]) for key in _CARRIED if key in request.query]
+    return urlencode(pairs) if pairs else ""
 
 
 class ViewerAccess:

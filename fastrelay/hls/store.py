@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from fastrelay.hls.playlist import Entry, Head, media_playlist
@@ -9,6 +10,9 @@ from fastrelay.hls.segment import Segment
 
 LEAST_TARGETS = 3
 """Target durations that a live playlist must list at least (RFC 8216 §6.2.2)."""
+
+REPORT_EVERY = 60.0
+"""Seconds between two reports that memory was short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,26 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.shortened = 0
-        """Segments given up before their time; when it rises the operator should hear of it."""
+        """Segments given up before their time."""
+        self._reported = 0
+        self._report_at = -inf
         self._stores: list[Store] = []
 
     @property
     def used(self) -> int:
         """Bytes of all segments held."""
         return sum(store.bytes for store in self._stores)
+
+    def report(self, now: float) -> int:
+        """For the operator: how many segments were given up since the last report, which was a minute ago or more.
+
+        Where memory is short every new segment costs an old one: he shall hear of it, but not each time.
+        """
+        news = self.shortened - self._reported
+        if not news or now < self._report_at:
+            return 0
+        self._reported, self._report_at = self.shortened, now + REPORT_EVERY
+        return news
 
     def join(self, store: "Store") -> None:
         self._stores.append(store)

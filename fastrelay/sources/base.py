@@ -36,10 +36,6 @@ class Source(Protocol):
     def target_duration(self) -> float:
         """Seconds a chunk may last where chunks are the segments of an HLS playlist; 0 where they are just bytes."""
 
-    @property
-    def backlog(self) -> bool:
-        """Whether the provider holds media of a live stream that a cold start may take in one burst."""
-
     async def read(self) -> Chunk | None:
         """The next bytes; None when a finite source has truly ended (HLS with EXT-X-ENDLIST).
 

@@ -63,7 +63,6 @@ class FileSource:
     kind = "file"
     paced = True
     target_duration = 0.0
-    backlog = False
     lost = 0
 
     def __init__(self, file: BinaryIO, name: str) -> None:

@@ -89,11 +89,6 @@ class HlsSource:
         """Seconds, as the playlist last said."""
         return self._media.target_duration
 
-    @property
-    def backlog(self) -> bool:
-        """A live list holds some segments for players to begin with; a finished one is played from its start."""
-        return not self._media.ended
-
     async def read(self) -> Chunk | None:
         """The next segment, whole; None at the end of a finished list.
 

@@ -12,7 +12,6 @@ class HttpTsSource:
     kind = "ts"
     paced = True
     target_duration = 0.0
-    backlog = False
     lost = 0
 
     def __init__(self, client: HttpClient, reply: Reply, head: bytes, stall_timeout: float) -> None:

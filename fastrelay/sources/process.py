@@ -65,7 +65,6 @@ class ProcessSource:
     kind = "exec"
     paced = True
     target_duration = 0.0
-    backlog = False
     lost = 0
 
     def __init__(self, child: "_Child", name: str, failover: Failover) -> None:

@@ -53,7 +53,6 @@ class UdpSource:
 
     paced = False
     target_duration = 0.0
-    backlog = False
 
     def __init__(self, receiver: socket.socket, kind: str, shown: str, failover: Failover) -> None:
         self.kind = kind

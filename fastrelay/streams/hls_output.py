@@ -1,7 +1,6 @@
 """HLS of one run: segments cut from its ring while someone watches, as answers that are ready to be sent."""
 
 import asyncio
-import gzip
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -16,18 +15,19 @@ from fastrelay.hls.store import Memory, Numbers, Store
 from fastrelay.mpegts.access import Mark
 from fastrelay.ring.index import Index
 from fastrelay.ring.ring import Ring
-from fastrelay.wire.response import Headers, Response
+from fastrelay.streams.hls_answers import Playlist, segment_answer
+from fastrelay.wire.response import Response
 
 log = logging.getLogger(__name__)
-
-PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
-CORS: Headers = (("Access-Control-Allow-Origin", "*"),)
 
 LOOK_AROUND = 1.0
 """Seconds between two looks at who has not come back."""
 
-_IMMUTABLE: Headers = (("Cache-Control", "public, max-age=31536000, immutable"), ("Accept-Ranges", "bytes"), *CORS)
-_REVALIDATE: Headers = (("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"), *CORS)
+PRIMED_SEGMENTS = 2
+"""Listed at a cold start, where the source delivers so many in a burst: players begin with more than one."""
+
+PRIMED_MEDIA = 4
+"""Segment durations of media after which no more of a burst is awaited: key frames are too far apart for it."""
 
 
 class Session:
@@ -80,14 +80,17 @@ class HlsOutput:
         self.sessions: dict[str, Session] = {}
         self.delivered = 0
         """Bytes answered to all sessions."""
-        self.playlist: dict[str, Response] = {}
-        """The media playlist by content coding: `identity` and `gzip`. Empty before the first segment."""
+        self.playlist: Playlist | None = None
+        """The media playlist as it now stands; None before the first segment."""
         self.segments: dict[int, Response] = {}
         """Every segment that may be fetched, by its name's number."""
-        self.etag = ""
+        self._newest: dict[tuple[str, str], Session] = {}
+        """The newest session by address and user agent."""
+        self._bursting = False
         self._ring = ring
         self._index = index
         self._timeout = settings.session_timeout
+        self._burst_end = index.seconds + PRIMED_MEDIA * settings.segment_duration
         self._memory = memory
         self._discontinuities = discontinuities
         self._gone = gone
@@ -95,7 +98,6 @@ class HlsOutput:
         self._loop = asyncio.get_running_loop()
         self._used_at = self._loop.time()
         self._closed = False
-        self._published = b""
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)
         self.store = Store(time.time(), settings.window, memory, after, discontinuities.next)
@@ -112,13 +114,28 @@ class HlsOutput:
     def needed(self) -> int | None:
         return self._segmenter.needed
 
+    @property
+    def primed(self) -> bool:
+        return len(self.store.listed) >= PRIMED_SEGMENTS or self._index.seconds >= self._burst_end
+
+    @property
+    def bursting(self) -> bool:
+        """While it is, who waits for the first segment waits for a second one, too."""
+        return self._bursting
+
+    @bursting.setter
+    def bursting(self, value: bool) -> None:
+        self._bursting = value
+        self._let_in()
+
     def appended(self, marks: Iterable[Mark]) -> None:
-        shortened = self._memory.shortened
         ring = self._ring
         if self._packager.feed(marks, ring.head, self._index.seconds, ring.tail, time.time()):
             self._publish()
-        if self._memory.shortened > shortened:
-            log.warning("hls.memory_max is reached: removed segments are given up before slow players fetched them")
+        if given_up := self._memory.report(self._loop.time()):
+            log.warning(
+                "hls.memory_max is reached: %d segments were given up before slow players fetched them", given_up
+            )
 
     def spliced(self, position: int) -> None:
         self._segmenter.switch(position)
@@ -135,20 +152,22 @@ class HlsOutput:
         """Render what has changed, once for all viewers."""
         store = self.store
         self._discontinuities.given(store.numbers.discontinuity)
-        self._published = store.playlist
         known = self.segments
         self.segments = {
-            entry.name: known.get(entry.name) or _segment(entry.name, entry.segment.data) for entry in _held(store)
+            entry.name: known.get(entry.name) or segment_answer(entry.name, entry.segment.data)
+            for entry in _held(store)
         }
-        self.etag = f'"{store.listed[-1].name}-{len(store.listed)}-{int(store.ended)}"'
-        headers = (*_REVALIDATE, ("ETag", self.etag))
-        packed = gzip.compress(store.playlist, 6, mtime=0)
-        self.playlist = {
-            "identity": Response(200, store.playlist, PLAYLIST_TYPE, headers),
-            "gzip": Response(200, packed, PLAYLIST_TYPE, (*headers, ("Content-Encoding", "gzip"))),
-        }
-        if not self._first.done():
+        self.playlist = Playlist(store.playlist, f"{store.listed[-1].name}-{len(store.listed)}-{int(store.ended)}")
+        self._let_in()
+
+    def _let_in(self) -> None:
+        if self.playlist is not None and not self._first.done() and (self.primed or not self._bursting):
             self._first.set_result(None)
+
+    @property
+    def ready(self) -> bool:
+        """There is a playlist that viewers may see."""
+        return self.playlist is not None and self._first.done()
 
     def master(self, uri: str) -> bytes:
         """The master playlist that leads to the media playlist at `uri`, with what was measured so far."""
@@ -164,26 +183,37 @@ class HlsOutput:
         """The session has asked for something."""
         self._used_at = session.last_request = self._loop.time()
 
+    def enter(self, session: Session) -> None:
+        """A new viewer."""
+        self.sessions[session.key] = self._newest[session.address, session.user_agent] = session
+
+    def leave(self, session: Session) -> bool:
+        """The viewer is gone; False when he already was."""
+        if self.sessions.pop(session.key, None) is None:
+            return False
+        if self._newest.get((session.address, session.user_agent)) is session:
+            del self._newest[session.address, session.user_agent]
+        return True
+
     def count(self, address: str, user_agent: str, sent: int) -> None:
         """Bytes were sent to a viewer who did not say which session he is: it is the newest of his kind."""
         self.delivered += sent
-        for session in reversed(self.sessions.values()):
-            if session.address == address and session.user_agent == user_agent:
-                session.sent += sent
-                self.touch(session)
-                return
+        session = self._newest.get((address, user_agent))
+        if session is not None:
+            session.sent += sent
+            self.touch(session)
 
     def _look_around(self) -> None:
         self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)
         self.store.expire(time.time())
-        if self.store.playlist is not self._published:
+        if self.playlist is not None and self.playlist.text is not self.store.playlist:
             # Short of memory, another stream has taken from this one.
             self._publish()
         for name in self.segments.keys() - {entry.name for entry in _held(self.store)}:
             del self.segments[name]
         now = self._loop.time()
         for session in [one for one in self.sessions.values() if self._is_over(one, now)]:
-            del self.sessions[session.key]
+            self.leave(session)
             self._gone(session)
         if not self.sessions and now - self._used_at >= 2 * self._timeout:
             self._unused()
@@ -209,15 +239,11 @@ class HlsOutput:
             self._first.set_exception(RequestError(503, "stream_stopped", "The stream ended.", (("Retry-After", "1"),)))
             self._first.exception()
         self.sessions.clear()
-        self.segments, self.playlist = {}, {}
+        self._newest.clear()
+        self.segments, self.playlist = {}, None
         self.store.close()
 
 
 def _held(store: Store) -> list[Entry]:
     """All that can be fetched, the oldest first."""
     return [*(removed.entry for removed in store.removed), *store.listed]
-
-
-def _segment(name: int, data: bytes) -> Response:
-    # A name never names other bytes, so it is as good an entity tag as a hash of them.
-    return Response(200, data, "video/mp2t", (*_IMMUTABLE, ("ETag", f'"{name}"')))

@@ -19,9 +19,16 @@ PIECE = 64 * 1024 // PACKET_SIZE * PACKET_SIZE
 class Tap(Protocol):
     """Who reads along with what goes into the ring: HLS."""
 
+    bursting: bool
+    """More comes at once: a source's first media are being taken as fast as they arrive."""
+
     @property
     def needed(self) -> int | None:
         """The ring shall keep the bytes from this position on."""
+
+    @property
+    def primed(self) -> bool:
+        """As much of a burst as is of use at a cold start has come."""
 
     def appended(self, marks: list[Mark]) -> None:
         """The ring's head moved; `marks` are new, and may lie before what was appended last."""

@@ -116,7 +116,8 @@ class Stream:
         session = output.sessions.get(key)
         if session is None:
             self._viewers_ever += 1
-            session = output.sessions[key] = Session(self._viewers_ever, key, address, user_agent, came=came)
+            session = Session(self._viewers_ever, key, address, user_agent, came=came)
+            output.enter(session)
         output.touch(session)
         return Visit(self, run, output, session)
 
@@ -369,6 +370,11 @@ class Visit:
         self.output = output
         self.session = session
 
+    @property
+    def is_ready(self) -> bool:
+        """There is nothing to wait for."""
+        return self._run.ready.done() and self.output.ready
+
     async def ready(self, seconds: float) -> None:
         """Wait for the first segment. Raises RequestError as `Seat.ready`; the viewer is gone then."""
         self.session.waiting += 1
@@ -378,7 +384,7 @@ class Visit:
                 await asyncio.shield(self._run.ready)
                 await self.output.first()
         except BaseException:
-            if self.output.sessions.pop(self.session.key, None) is not None:
+            if self.output.leave(self.session):
                 self._stream._emptied(self._run, self.session.last_request)
             raise
         finally:

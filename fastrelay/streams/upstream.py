@@ -15,8 +15,11 @@ from fastrelay.streams.pacing import Pacer
 
 PRIME_CHUNKS = 3
 PRIME_SECONDS = 0.5
-"""A cold start for an HLS viewer on a live HLS source takes its first segments in one burst, so that there are some to
-list at once. Nobody waits for them longer than this. Viewers of TS alone get them as they are played: no pauses."""
+PRIME_PACE = 2.0
+"""A cold start for an HLS viewer takes what the source delivers in one burst, up to three segments of an HLS source or
+as much as the tap asks for, so that there are some to list at once. It is no burst any more, and nobody waits for it
+longer, when in so many seconds it has not come at so many times the pace it is played at. Viewers of TS alone get their
+first media as they are played: no pauses."""
 
 
 class Listener(Protocol):
@@ -75,6 +78,7 @@ class Upstream:
         self.source: Source | None = None
         self._priming = False
         """The first segments of a cold start are being taken, unpaced; nobody joins yet."""
+        self._prime_timer: asyncio.TimerHandle
         self._announced = False
         self.received = 0
         """Bytes read from all sources of this run."""
@@ -157,8 +161,7 @@ class Upstream:
         self._ingest.begin()
         self._pacer = Pacer(self._ahead) if source.paced else None
         ready_by = self._loop.time() + self._settings.ready_timeout
-        self._priming = source.backlog and self._ingest.tap is not None and not self._announced
-        primed = self._loop.call_later(PRIME_SECONDS, self._end_priming)
+        self._begin_priming(source)
         chunks = 0
         try:
             while True:
@@ -175,12 +178,13 @@ class Upstream:
                 if self._ingest.open:
                     source.gather(*self._listener.spare())
                 chunks += 1
-                if chunks == PRIME_CHUNKS:
+                if source.target_duration and chunks == PRIME_CHUNKS:
                     self._end_priming()
                 if not self._ingest.open and self._loop.time() > ready_by:
                     raise self._not_ready()
         finally:
-            primed.cancel()
+            self._prime_timer.cancel()
+            self._stop_priming()
 
     async def _read_by(self, deadline: float, source: Source) -> Chunk | None:
         try:
@@ -194,6 +198,8 @@ class Upstream:
         for start in range(0, len(data), PIECE):
             if self._ingest.feed(data[start : start + PIECE]):
                 self._account()
+                if self._priming and self._ingest.tap is not None and self._ingest.tap.primed:
+                    self._end_priming()
                 if not self._priming:
                     self._announce()
                 await asyncio.sleep(self._ahead_of_clock())
@@ -221,10 +227,30 @@ class Upstream:
             self._announced = True
             self._listener.flowing()
 
+    def _begin_priming(self, source: Source) -> None:
+        tap = self._ingest.tap
+        self._priming = source.paced and tap is not None and not self._announced
+        if tap is not None:
+            tap.bursting = self._priming
+        self._prime_timer = self._loop.call_later(PRIME_SECONDS, self._prime_on, self._ingest.index.seconds)
+
+    def _prime_on(self, before: float) -> None:
+        """Is it a burst still? Media time was `before` a while ago."""
+        media = self._ingest.index.seconds
+        if self._priming and media - before >= PRIME_PACE * PRIME_SECONDS:
+            self._prime_timer = self._loop.call_later(PRIME_SECONDS, self._prime_on, media)
+        else:
+            self._end_priming()
+
     def _end_priming(self) -> None:
         """From now on the source is paced, and whoever waits may join."""
-        self._priming = False
+        self._stop_priming()
         self._announce()
+
+    def _stop_priming(self) -> None:
+        self._priming = False
+        if self._ingest.tap is not None:
+            self._ingest.tap.bursting = False
 
     def _ran_for(self) -> float:
         return 0.0 if self._ready_since is None else self._loop.time() - self._ready_since

@@ -37,6 +37,8 @@ class Response:
     body: bytes = b""
     content_type: str = "application/json"
     headers: Headers = ()
+    measured: bool = True
+    """False for the answer to a HEAD whose body nobody made: a length would be a guess (RFC 9110 §8.6)."""
     _fixed: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
@@ -136,7 +138,7 @@ def render_head(response: Response, stamp: bytes, ending: bytes) -> bytes:
     """
     fixed = response._fixed
     if not fixed:
-        length = b"" if response.bodiless else b"Content-Length: %d\r\n" % len(response.body)
+        length = b"" if response.bodiless or not response.measured else b"Content-Length: %d\r\n" % len(response.body)
         fixed = _fixed_part(response.status, response.content_type, response.headers) + length
         object.__setattr__(response, "_fixed", fixed)
     return fixed + stamp + ending
