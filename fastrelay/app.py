@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import logging
+import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -22,12 +23,18 @@ from fastrelay.endpoints.export import ExportEndpoint
 from fastrelay.endpoints.health import Health
 from fastrelay.endpoints.hls import HlsEndpoints
 from fastrelay.endpoints.live import LiveEndpoint
+from fastrelay.endpoints.passthrough import PassthroughEndpoints
 from fastrelay.endpoints.playlists import PlaylistEndpoints
 from fastrelay.endpoints.relays import RelayEndpoints
 from fastrelay.endpoints.status import StatusEndpoints
 from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import FastrelayError
 from fastrelay.hls.store import Memory
+from fastrelay.passthrough.cache import Cache
+from fastrelay.passthrough.channel import Settings as PassthroughSettings
+from fastrelay.passthrough.fetch import Fetch
+from fastrelay.passthrough.registry import Passthroughs
+from fastrelay.passthrough.source import Dialler
 from fastrelay.server.listener import Listener
 from fastrelay.sources.accounts import Accounts
 from fastrelay.sources.addresses import AddressPolicy
@@ -66,13 +73,19 @@ class App:
                 Accounts(),
             )
         )
+        passthrough = config.passthrough
+        dialler = Dialler(config.failover, self._policy, config.sources.user_agent)
+        cache: Cache[Fetch] = Cache(passthrough.channel_max, passthrough.cache_max)
+        self._passthroughs = Passthroughs(
+            PassthroughSettings(config.streams, config.hls, dialler, cache, secrets.token_bytes(32))
+        )
         self._health = Health()
         router = Router()
         auth, server, start_timeout = config.auth, config.server, config.streams.start_timeout
         access = Access(auth.admin_token)
         viewers = ViewerAccess(auth.stream_token, auth.signing_key, access, time.time)
         channels = Channels(store)
-        directory = Directory(relays, channels, self._manager)
+        directory = Directory(relays, channels, self._manager, self._passthroughs)
         downloader = Downloader(config.failover, self._policy, config.sources.user_agent)
 
         async def imported() -> None:
@@ -84,7 +97,8 @@ class App:
         self._health.register(router)
         LiveEndpoint(directory, viewers, start_timeout).register(router)
         HlsEndpoints(directory, viewers, start_timeout).register(router)
-        StatusEndpoints(self._manager, directory, access).register(router)
+        PassthroughEndpoints(directory, viewers, server.public_url).register(router)
+        StatusEndpoints(self._manager, self._passthroughs, directory, access).register(router)
         RelayEndpoints(relays, self._manager, access, self._policy.check).register(router)
         ChannelEndpoints(channels, relays, access, self._policy.check).register(router)
         PlaylistEndpoints(playlists, access, self._policy.check).register(router)
@@ -128,7 +142,11 @@ class App:
         """Close the listener, end the streams with what their viewers still have to get, close the database."""
         self._health.drain()
         await self._keeper.stop()
-        await asyncio.gather(self._listener.drain(DRAIN_SECONDS), self._manager.stop_all("server stops"))
+        await asyncio.gather(
+            self._listener.drain(DRAIN_SECONDS),
+            self._manager.stop_all("server stops"),
+            self._passthroughs.stop_all("server stops"),
+        )
         await self._store.close()
 
 

@@ -16,6 +16,7 @@ ROWS = (
     {"importer"},
     {"app", "probe", "logs"},
     {"server", "endpoints"},
+    {"passthrough"},
     {"streams"},
     {"sources", "catalog"},
     {"ring", "hls"},

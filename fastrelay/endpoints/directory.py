@@ -1,8 +1,11 @@
 """From what a URL names to the stream it means."""
 
-from fastrelay.catalog.channels import STREAM_PREFIX, Channels
+from fastrelay.catalog.channels import STREAM_PREFIX, Channel, Channels
 from fastrelay.catalog.relays import Relays
 from fastrelay.errors import RequestError
+from fastrelay.passthrough.channel import ID_SUFFIX
+from fastrelay.passthrough.channel import Channel as PassedThrough
+from fastrelay.passthrough.registry import Passthroughs
 from fastrelay.streams.manager import Manager
 from fastrelay.streams.stream import Stream
 
@@ -10,10 +13,11 @@ from fastrelay.streams.stream import Stream
 class Directory:
     """Knows which streams there may be; a stream that nobody asked for yet exists only here."""
 
-    def __init__(self, relays: Relays, channels: Channels, manager: Manager) -> None:
+    def __init__(self, relays: Relays, channels: Channels, manager: Manager, passthroughs: Passthroughs) -> None:
         self._relays = relays
         self._channels = channels
         self._manager = manager
+        self._passthroughs = passthroughs
 
     def open(self, output_path: str) -> Stream:
         """The stream of the relay there. Raises RequestError 404 where nothing of that name is declared."""
@@ -24,24 +28,51 @@ class Directory:
 
     async def open_channel(self, channel_id: str) -> Stream:
         """The stream of the channel with this id. Raises RequestError 404."""
+        channel = await self._channel(channel_id)
+        return self._manager.open(channel.stream_id, "channel", channel.source_urls, trusted=False)
+
+    async def passthrough(self, channel_id: str) -> PassedThrough:
+        """The channel with this id as its HLS is passed through. Raises RequestError 404."""
+        running = self.passed_through(channel_id)
+        if running is not None:
+            return running
+        channel = await self._channel(channel_id)
+        return self._passthroughs.open(channel.stream_id, channel.source_urls)
+
+    def passed_through(self, channel_id: str) -> PassedThrough | None:
+        """The same, if it is passed through now."""
+        return self._passthroughs.get(f"{STREAM_PREFIX}{parse_id(channel_id)}")
+
+    async def find(self, stream_id: str) -> Stream | PassedThrough:
+        """The stream of that id, of any kind. Raises RequestError 404."""
+        if not stream_id.startswith(STREAM_PREFIX):
+            return self.open(stream_id)
+        channel_id = stream_id.removeprefix(STREAM_PREFIX)
+        if not channel_id.endswith(ID_SUFFIX):
+            return await self.open_channel(channel_id)
+        channel = await self._channel(channel_id.removesuffix(ID_SUFFIX))
+        return self._passthroughs.look_at(channel.stream_id, channel.source_urls)
+
+    async def _channel(self, channel_id: str) -> Channel:
         channel = await self._channels.get(parse_id(channel_id))
         if channel is None:
             raise RequestError(404, "channel_not_found", f"There is no channel {channel_id[:20]}.")
-        return self._manager.open(channel.stream_id, "channel", channel.source_urls, trusted=False)
-
-    async def find(self, stream_id: str) -> Stream:
-        """The stream of that id, of any kind. Raises RequestError 404."""
-        if stream_id.startswith(STREAM_PREFIX):
-            return await self.open_channel(stream_id.removeprefix(STREAM_PREFIX))
-        return self.open(stream_id)
+        return channel
 
     async def renew(self) -> None:
-        """After an import: running streams of channels take their new sources at their next switch."""
+        """After an import: running streams of channels take their new sources at their next switch; what is passed
+        through of a channel that is gone ends, because its players never ask for the channel itself again."""
         for stream in self._manager.running():
             if stream.id.startswith(STREAM_PREFIX):
                 channel = await self._channels.get(parse_id(stream.id.removeprefix(STREAM_PREFIX)))
                 if channel is not None:
                     stream.source_urls = channel.source_urls
+        for stream_id, passed in self._passthroughs.all().items():
+            channel = await self._channels.get(parse_id(stream_id.removeprefix(STREAM_PREFIX)))
+            if channel is not None:
+                passed.take(channel.source_urls)
+            else:
+                await passed.stop("the channel is gone")
 
 
 def parse_id(text: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from fastrelay.catalog.channels import Channels, Place
 from fastrelay.catalog.m3u import Entry, write_entry, write_header
 from fastrelay.catalog.relays import Relays
+from fastrelay.endpoints.base_url import base_url
 from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import RequestError
 from fastrelay.wire.request import Request
@@ -52,7 +53,7 @@ class ExportEndpoint:
         return Takeover(sending.attach, content_type=CONTENT_TYPE, headers=_HEADERS)
 
     async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
-        base = self._public_url or f"{'https' if request.secure else 'http'}://{_host(request)}"
+        base = base_url(request, self._public_url)
         group = request.query.get("group")
         behind = _BEHIND[request.query.get("type", "ts")]
         head = write_header(await self._channels.header())
@@ -130,12 +131,6 @@ async def _up_to(pieces: AsyncIterator[bytes], count: int) -> AsyncIterator[byte
         if piece is None:
             return
         yield piece
-
-
-def _host(request: Request) -> str:
-    """HTTP/1.0 needs no Host header: then the address that was connected to."""
-    host, port = request.local
-    return request.headers.get("host") or f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _query(query: str) -> str:

@@ -2,36 +2,24 @@
 
 import re
 import secrets
-from collections.abc import Coroutine
-from dataclasses import replace
-from typing import Any
 
+from fastrelay.endpoints.any_origin import PREFLIGHT, for_any_origin
 from fastrelay.endpoints.directory import Directory
+from fastrelay.endpoints.part import part
 from fastrelay.endpoints.viewers import ViewerAccess, carried
 from fastrelay.errors import RequestError
-from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE, segment_etag
+from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
 from fastrelay.streams.hls_output import HlsOutput
 from fastrelay.streams.stream import Stream, Visit
-from fastrelay.wire.conditional import byte_range, is_current, takes_gzip
+from fastrelay.wire.conditional import is_current, takes_gzip
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Response
-from fastrelay.wire.router import Answer, Answering, Handler, Router
+from fastrelay.wire.router import Answering, Handler, Router
 
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"[1-9][0-9]{0,18}")
 _MASTER = (("Cache-Control", "no-store"), *CORS)
 _UNKNOWN_YET = Response(200, b"", PLAYLIST_TYPE, (("Cache-Control", "no-cache"), *CORS), measured=False)
-_PREFLIGHT = Response(
-    204, content_type="",
-    headers=(
-        ("Allow", "GET, HEAD, OPTIONS"),
-        ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
-        # The star does not stand for this one.
-        ("Access-Control-Allow-Headers", "*, Authorization"),
-        ("Access-Control-Max-Age", "86400"),
-        *CORS,
-    ),
-)  # fmt: skip
 
 
 class HlsEndpoints:
@@ -50,8 +38,8 @@ class HlsEndpoints:
             "/segment_{n}.ts": self.segment,
         }
         for name, handler in handlers.items():
-            router.add("GET", f"/stream/{{path}}/hls{name}", _for_any_origin(self._access.guard(handler)))
-            router.add("OPTIONS", f"/stream/{{path}}/hls{name}", lambda request: _PREFLIGHT)
+            router.add("GET", f"/stream/{{path}}/hls{name}", for_any_origin(self._access.guard(handler)))
+            router.add("OPTIONS", f"/stream/{{path}}/hls{name}", lambda request: PREFLIGHT)
 
     async def master_below(self, request: Request) -> Response:
         """The form without a file name: what it names lies one step further down."""
@@ -99,7 +87,7 @@ class HlsEndpoints:
         for output in (running, stream.finished):
             found = output.segments.get(int(number)) if output and _NAME.fullmatch(number) else None
             if output and found:
-                answer = _part(found, segment_etag(int(number)), request)
+                answer = part(found, request)
                 if request.method != "HEAD":
                     output.count(request.peer[0], request.headers.get("user-agent", ""), len(answer.body))
                 return answer
@@ -107,30 +95,6 @@ class HlsEndpoints:
 
     def _enter(self, stream: Stream, request: Request, key: str, *, came: bool) -> Visit:
         return stream.visit(key, request.peer[0], request.headers.get("user-agent", ""), came=came)
-
-
-def _for_any_origin(handler: Handler) -> Handler:
-    """The handler whose refusals a player in a web page can read, too; the browser hides them from it otherwise."""
-
-    def answering(request: Request) -> Answering:
-        try:
-            answer = handler(request)
-        except RequestError as error:
-            raise _readable(error) from None
-        return _later(answer) if isinstance(answer, Coroutine) else answer
-
-    return answering
-
-
-async def _later(answer: Coroutine[Any, Any, Answer]) -> Answer:
-    try:
-        return await answer
-    except RequestError as error:
-        raise _readable(error) from None
-
-
-def _readable(error: RequestError) -> RequestError:
-    return RequestError(error.status, error.code, error.message, (*error.headers, *CORS))
 
 
 def _session_of(request: Request) -> str:
@@ -163,20 +127,3 @@ def _rendered(output: HlsOutput, request: Request) -> Response:
 def _head_of_playlist(output: HlsOutput | None, request: Request) -> Response:
     """Nothing is started or counted for it, so there may be nothing to tell about."""
     return _rendered(output, request) if output is not None and output.ready else _UNKNOWN_YET
-
-
-def _part(whole: Response, etag: str, request: Request) -> Response:
-    """The whole segment, or the one range asked for (RFC 9110 §14); several ranges get the whole."""
-    headers = request.headers
-    if is_current(headers.get("if-none-match"), etag):
-        return Response(304, b"", "", whole.headers)
-    size = len(whole.body)
-    found = byte_range(headers.get("range", ""), size)
-    # A date never stands for a segment, and a weak tag does not: the whole then (§13.1.5).
-    if found is None or headers.get("if-range", etag) != etag:
-        return whole
-    if not found:
-        length = (("Content-Range", f"bytes */{size}"),)
-        raise RequestError(416, "range_not_satisfiable", f"The segment has {size} bytes.", length)
-    fields = (*whole.headers, ("Content-Range", f"bytes {found.start}-{found.stop - 1}/{size}"))
-    return replace(whole, status=206, body=whole.body[found.start : found.stop], headers=fields)

@@ -9,14 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urljoin
 
-from fastrelay.errors import FormatError
+from fastrelay.hls.lexis import BYTE_RANGE, LINE_END, PlaylistError, attributes, from_beginning, integer, seconds
 from fastrelay.hls.m3u8_model import InitSection, Key, Master, Media, Rendition, Segment, Span, Variant
 
 __all__ = ["InitSection", "Key", "Master", "Media", "PlaylistError", "Rendition", "Segment", "Span", "Variant", "parse"]
-
-
-class PlaylistError(FormatError, ValueError):
-    """This is no HLS playlist, or one that cannot be understood without guessing at bytes."""
 
 
 def parse(text: str, base_url: str) -> Master | Media:
@@ -24,45 +20,15 @@ def parse(text: str, base_url: str) -> Master | Media:
 
     Raises PlaylistError, and nothing else, whatever the text is.
     """
-    text = text.lstrip("\ufeff \t\r\n")
-    if not text:
-        raise PlaylistError("the playlist is empty")
-    if not _BEGINNING.match(text):
-        kind = "a web page" if text.startswith("<") else "something else"
-        raise PlaylistError(f"expected a playlist beginning with #EXTM3U, got {kind}")
+    text = from_beginning(text)
     reader = _Reader(base_url)
-    for line in _LINE_END.split(text):
+    for line in LINE_END.split(text):
         reader.feed(line.strip())
     return reader.result()
 
 
-# Comments in front of #EXTM3U are against the rules, but harmless and seen.
-_BEGINNING = re.compile(r"(?:#(?!EXT)[^\r\n]*[\r\n]\s*)*+#EXTM3U")
-# Not str.splitlines: U+2028 and form feeds may stand in titles and names.
-_LINE_END = re.compile(r"\r\n|\n|\r")
-_ATTRIBUTE = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(?:\"([^\"]*)\"?|([^,\"]*))")
-_NUMBER = re.compile(r"\s*(-?[0-9]{1,15}(?:\.[0-9]*)?|-?\.[0-9]+)")
-_INTEGER = re.compile(r"[0-9]{1,19}")
-_BYTE_RANGE = re.compile(r"([0-9]{1,18})\s*(?:@\s*([0-9]{1,18}))?")
 _RESOLUTION = re.compile(r"([0-9]{1,5})[xX]([0-9]{1,5})")
 _IV = re.compile(r"0[xX]([0-9A-Fa-f]{1,32})")
-_LONGEST = 86400.0  # no segment lasts longer than a day; what claims to is garbage
-
-
-def _attributes(text: str) -> dict[str, str]:
-    """An attribute list (§4.2); commas inside quotes belong to the value."""
-    found = _ATTRIBUTE.finditer(text)
-    return {match[1].upper(): match[2] if match[2] is not None else match[3].strip() for match in found}
-
-
-def _seconds(text: str) -> float | None:
-    match = _NUMBER.match(text)
-    return float(match[1]) if match is not None and abs(float(match[1])) <= _LONGEST else None
-
-
-def _integer(text: str) -> int | None:
-    match = _INTEGER.fullmatch(text.strip())
-    return int(match[0]) if match is not None else None
 
 
 def _date(text: str) -> datetime | None:
@@ -184,7 +150,7 @@ class _Reader:
         if self._next_range is None:
             self._range_ends.pop(uri, None)
             return None
-        match = _BYTE_RANGE.fullmatch(self._next_range)
+        match = BYTE_RANGE.fullmatch(self._next_range)
         offset = int(match[2]) if match and match[2] else self._range_ends.get(uri)
         if match is None or not int(match[1]):
             raise PlaylistError("the playlist has a byte range that is not a length with an offset")
@@ -198,7 +164,7 @@ class _Reader:
         codecs = (codec.strip() for codec in found.get("CODECS", "").split(","))
         return Variant(
             uri=uri,
-            bandwidth=_integer(found.get("BANDWIDTH", "")) or 0,
+            bandwidth=integer(found.get("BANDWIDTH", "")) or 0,
             codecs=tuple(codec for codec in codecs if codec),
             resolution=(int(size[1]), int(size[2])) if size else None,
             audio=found.get("AUDIO"),
@@ -209,7 +175,7 @@ class _Reader:
     # --- one method for each tag that matters, in the order of the RFC ---
 
     def _extinf(self, value: str) -> None:
-        duration = _seconds(value)
+        duration = seconds(value)
         self._saw_extinf = True
         self._saw_negative |= duration is not None and duration < 0
         self._next_duration = duration if duration is not None and duration >= 0 else None
@@ -221,7 +187,7 @@ class _Reader:
         self._next_discontinuity = True
 
     def _key(self, value: str) -> None:
-        found = _attributes(value)
+        found = attributes(value)
         method, keyformat = found.get("METHOD", "").upper(), found.get("KEYFORMAT", "identity")
         if method == "NONE":
             self._keys.clear()
@@ -235,10 +201,10 @@ class _Reader:
         self._keys[keyformat] = Key(method, self._absolute(found["URI"]), vector, keyformat)
 
     def _map(self, value: str) -> None:
-        found = _attributes(value)
+        found = attributes(value)
         if not found.get("URI"):
             raise PlaylistError("the playlist has an EXT-X-MAP without URI")
-        match = _BYTE_RANGE.fullmatch(found["BYTERANGE"].strip()) if "BYTERANGE" in found else None
+        match = BYTE_RANGE.fullmatch(found["BYTERANGE"].strip()) if "BYTERANGE" in found else None
         if "BYTERANGE" in found and match is None:
             raise PlaylistError("the playlist has an EXT-X-MAP whose BYTERANGE is not a length with an offset")
         span = (int(match[2] or 0), int(match[1])) if match else None
@@ -251,19 +217,19 @@ class _Reader:
         self._next_gap = True
 
     def _skip(self, value: str) -> None:
-        self._skipped += _integer(_attributes(value).get("SKIPPED-SEGMENTS", "")) or 0
+        self._skipped += integer(attributes(value).get("SKIPPED-SEGMENTS", "")) or 0
 
     def _targetduration(self, value: str) -> None:
-        target = _seconds(value)
+        target = seconds(value)
         self._saw_target = True
         self._target = target if target is not None and target > 0 else self._target
 
     def _sequence(self, value: str) -> None:
-        number = _integer(value)
+        number = integer(value)
         self._media_sequence = number if number is not None else self._media_sequence
 
     def _discontinuities(self, value: str) -> None:
-        number = _integer(value)
+        number = integer(value)
         self._discontinuity_sequence = number if number is not None else self._discontinuity_sequence
 
     def _endlist(self, _value: str) -> None:
@@ -277,7 +243,7 @@ class _Reader:
         self._i_frames_only = True
 
     def _rendition(self, value: str) -> None:
-        found = _attributes(value)
+        found = attributes(value)
         self._renditions.append(
             Rendition(
                 kind=found.get("TYPE", "").upper(),
@@ -291,15 +257,15 @@ class _Reader:
         )
 
     def _stream_inf(self, value: str) -> None:
-        self._next_variant = _attributes(value)
+        self._next_variant = attributes(value)
 
     def _i_frame_stream_inf(self, value: str) -> None:
-        found = _attributes(value)
+        found = attributes(value)
         if found.get("URI"):
             self._i_frame_variants.append(self._variant(found, self._absolute(found["URI"])))
 
     def _start_tag(self, value: str) -> None:
-        self._start = _seconds(_attributes(value).get("TIME-OFFSET", ""))
+        self._start = seconds(attributes(value).get("TIME-OFFSET", ""))
 
 
 # Tags that are not here (low latency parts, date ranges, versions, …) change nothing of what is read.

@@ -54,13 +54,19 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Reply:
-    """A 2xx answer whose body has not been read."""
+    """A 2xx answer whose body has not been read; or 304, where that was asked for."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, url: str, first_byte_by: float, sock: socket.socket | None = None
+        self,
+        response: aiohttp.ClientResponse,
+        url: str,
+        first_byte_by: float,
+        sock: socket.socket | None = None,
+        redirected: bool = False,
     ) -> None:
         self.url = url
         """Where it came from, after redirects: what relative names resolve against."""
+        self.redirected = redirected
         self.status = response.status
         self.first_byte_by = first_byte_by
         """Loop time until which the first byte of the body may take."""
@@ -79,13 +85,22 @@ class Reply:
         if not gone.cancelled() and gone.exception() is None and not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the connection is gone"))
 
+    def header(self, name: str) -> str:
+        """The value of a header; empty where there is none."""
+        return self._response.headers.get(name, "")
+
     @property
     def content_range(self) -> str:
-        return self._response.headers.get("Content-Range", "")
+        return self.header("Content-Range")
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body as it comes; None when they are not announced."""
+        return self._response.content_length
 
     @property
     def compressed(self) -> bool:
-        return self._response.headers.get("Content-Encoding", "").strip().lower() in _ENCODINGS
+        return self.header("Content-Encoding").strip().lower() in _ENCODINGS
 
     def gather(self, seconds: float, size: int) -> None:
         """Let the kernel wake `read` when there are `size` bytes, or `seconds` have gone by; for an end at once.
@@ -203,8 +218,19 @@ class HttpClient:
             trace_configs=[_tracing()],
         )
 
-    async def get(self, url: str, *, span: tuple[int, int] | None = None, compressed: bool = False) -> Reply:
+    async def get(
+        self,
+        url: str,
+        *,
+        span: tuple[int, int] | None = None,
+        compressed: bool = False,
+        conditions: Headers = (),
+        patience: float | None = None,
+    ) -> Reply:
         """GET, following up to 5 redirects; `span` is (offset, length) in bytes, `compressed` allows gzip.
+
+        With `conditions` (If-None-Match and the like) the answer may be 304. `patience` are the seconds that the answer
+        may take where the provider was asked to hold it back, instead of failover.first_byte_timeout.
 
         Raises SourceRefusedError (scheme or address, at any hop), ConnectError, StallError (no answer in time),
         StatusError (not 2xx, too many redirects), FormatError (not HTTP).
@@ -212,17 +238,19 @@ class HttpClient:
         fields = {"Accept-Encoding": "gzip" if compressed else "identity"}
         if span is not None:
             fields["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
+        fields |= conditions
         current = _to_url(url)
         suffix = self._for_origin(_origin(current))
+        redirected = False
         for _ in range(MAX_REDIRECTS + 1):
             own = dict(_userinfo(current))
-            response, by = await self._request(current, {**self._headers, **suffix, **own, **fields})
-            if 200 <= response.status < 300:
-                return Reply(response, str(current.with_user(None)), by, self._socket_of(response))
+            response, by = await self._request(current, {**self._headers, **suffix, **own, **fields}, patience)
+            if 200 <= response.status < 300 or (conditions and response.status == 304):
+                return Reply(response, str(current.with_user(None)), by, self._socket_of(response), redirected)
             target = await self._rejected(response, current)
             if _origin(target) != _origin(current):
                 suffix = {name: value for name, value in suffix.items() if name.lower() in _ANYWHERE}
-            current = target
+            current, redirected = target, True
         raise StatusError(f"{redact(url)}: redirected more than {MAX_REDIRECTS} times")
 
     async def close(self) -> None:
@@ -268,9 +296,11 @@ class HttpClient:
         number = transport.get_extra_info("socket").fileno()
         return next((sock for sock in self._sockets if sock.fileno() == number), None)
 
-    async def _request(self, url: URL, headers: dict[str, str]) -> tuple[aiohttp.ClientResponse, float]:
-        """One hop. The connection has connect_timeout, then the answer's head has first_byte_timeout."""
-        connect, first_byte = self._failover.connect_timeout, self._failover.first_byte_timeout
+    async def _request(
+        self, url: URL, headers: dict[str, str], patience: float | None
+    ) -> tuple[aiohttp.ClientResponse, float]:
+        """One hop. The connection has connect_timeout, then the answer's head has first_byte_timeout, or `patience`."""
+        connect, first_byte = self._failover.connect_timeout, patience or self._failover.first_byte_timeout
         hop = SimpleNamespace(connected=False, first_byte=first_byte, clock=None)
         target = url.with_user(None)
         shown = redact(str(target))

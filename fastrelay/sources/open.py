@@ -1,20 +1,18 @@
 """From a source URL to an open source, whatever is behind it."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from fastrelay.config import Failover
-from fastrelay.errors import FormatError, SourceRefusedError, StallError
+from fastrelay.errors import SourceRefusedError
 from fastrelay.sources.addresses import AddressPolicy
 from fastrelay.sources.aside import import_aside
 from fastrelay.sources.base import Source
-from fastrelay.sources.sniff import ENOUGH, recognise
-from fastrelay.wire.source_url import SourceUrl, parse_source_url, redact
+from fastrelay.wire.source_url import SourceUrl, parse_source_url
 
 if TYPE_CHECKING:
-    from fastrelay.sources.http import HttpClient, Reply
+    from fastrelay.sources.http import HttpClient
 
 # The modules behind the schemes are imported when the first such source is opened: the HTTP client alone costs more
 # than half of the time that the process has until its first answer.
@@ -77,9 +75,11 @@ class Opener:
             raise
 
     async def _open_by_bytes(self, client: "HttpClient", url: str) -> Source:
+        from fastrelay.sources.first_bytes import first_bytes
+
         reply = await client.get(url)
         try:
-            kind, head = await self._recognise(reply)
+            kind, head = await first_bytes(reply, self._failover)
             if kind == "hls":
                 from fastrelay.sources.hls import open_hls
 
@@ -90,25 +90,3 @@ class Opener:
         except BaseException:
             await reply.abort()
             raise
-
-    async def _recognise(self, reply: "Reply") -> tuple[str, bytes]:
-        """Read until it is clear what comes. The first byte has its own deadline, the rest the stall timeout."""
-        from fastrelay.sources.http import decompress
-
-        head, complete, deadline = b"", False, reply.first_byte_by
-        kind = None
-        try:
-            while kind is None:
-                async with asyncio.timeout_at(deadline):
-                    piece = await reply.read()
-                deadline = deadline if head else asyncio.get_running_loop().time() + self._failover.stall_timeout
-                head, complete = head + piece, not piece
-                plain = decompress(head, 2 << 20, complete) if reply.compressed and head else head
-                kind = recognise(plain[:ENOUGH], complete)
-        except TimeoutError:
-            raise StallError(f"{redact(reply.url)}: too few bytes came in time to tell what they are") from None
-        except FormatError as error:
-            raise FormatError(f"{redact(reply.url)}: {error}") from None
-        if kind == "ts" and reply.compressed:
-            raise FormatError(f"{redact(reply.url)}: the transport stream comes compressed")
-        return kind, head

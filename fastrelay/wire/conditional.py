@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 _BYTES = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
@@ -15,19 +16,31 @@ def is_current(if_none_match: str | None, etag: str) -> bool:
     return if_none_match == etag or if_none_match.strip() == "*" or etag in _TAG.findall(if_none_match)
 
 
-def byte_range(field: str, size: int) -> range | None:
-    """The one range that is asked for of `size` bytes; empty where nothing of it is there (416).
+class ByteRange(NamedTuple):
+    """From the `first` byte to the `last` one; without `first` the `last` so many, without `last` all to the end."""
+
+    first: int | None
+    last: int | None
+
+    def within(self, size: int) -> tuple[int, int] | None:
+        """Where it begins and ends in `size` bytes; None when nothing of it is there (416)."""
+        if self.first is None:
+            start, end = max(0, size - (self.last or 0)), size
+        else:
+            start, end = self.first, size if self.last is None else min(self.last + 1, size)
+        return (start, end) if start < end else None
+
+
+def parse_range(field: str) -> ByteRange | None:
+    """The one range that is asked for.
 
     None where the whole is the answer: no range, another unit, several ranges, or none that can be read (§14.2).
     """
     found = _BYTES.fullmatch(field)
     if found is None or found.groups() == ("", ""):
         return None
-    first, last = found.groups()
-    if not first:
-        return range(max(0, size - int(last)), size)
-    end = min(int(last) + 1, size) if last else size
-    return range(min(int(first), size), end)
+    first, last = (int(digits) if digits else None for digits in found.groups())
+    return ByteRange(first, last)
 
 
 @lru_cache(_FIELDS_KEPT)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastrelay.wire.conditional import byte_range, is_current, takes_gzip
+from fastrelay.wire.conditional import ByteRange, is_current, parse_range, takes_gzip
 
 TAG = '"1763800000123-6"'
 
@@ -33,14 +33,16 @@ def test_what_the_client_has_is_not_current(field: str | None) -> None:
     ],
 )
 def test_one_range(field: str, start: int, end: int) -> None:
-    assert byte_range(field, 1000) == range(start, end)
+    asked = parse_range(field)
+    assert isinstance(asked, ByteRange)
+    assert asked.within(1000) == (start, end)
 
 
 @pytest.mark.parametrize("field", ["bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=5-3", f"bytes={'9' * 18}-"])
 def test_nothing_of_the_range_is_there(field: str) -> None:
-    found = byte_range(field, 1000)
-    assert found is not None
-    assert not found
+    asked = parse_range(field)
+    assert asked is not None
+    assert asked.within(1000) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_nothing_of_the_range_is_there(field: str) -> None:
     ["", "bytes=-", "bytes=0-1,5-6", "items=0-1", "bytes 0-1", "bytes=a-b", "bytes=-1-2", f"bytes={'9' * 5000}-"],
 )
 def test_no_range_that_can_be_served(field: str) -> None:
-    assert byte_range(field, 1000) is None
+    assert parse_range(field) is None
 
 
 @pytest.mark.parametrize(
