@@ -34,6 +34,7 @@ def test_flush_to_a_thousand_viewers(benchmark: Any, monkeypatch: Any) -> None:
             Watermarks(0.75, 5.0),
             flush_delay=60.0,
             flush_bytes=1 << 30,
+            joined=lambda viewer: None,
             left=lambda viewer, reason: None,
         )
         index.add(Mark(position=0, seconds=0.0, pts=None, dts=None, tables=b""))

@@ -3,11 +3,14 @@
 import asyncio
 import ctypes
 import logging
+import os
 import secrets
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from fastrelay.catalog.accounts import ProviderAccounts
 from fastrelay.catalog.channels import Channels
@@ -16,6 +19,7 @@ from fastrelay.catalog.playlists import Playlists
 from fastrelay.catalog.relays import Changes, Relays
 from fastrelay.catalog.store import Store
 from fastrelay.config import Config
+from fastrelay.config.changes import changed_settings
 from fastrelay.endpoints.auth import Access
 from fastrelay.endpoints.channels import ChannelEndpoints
 from fastrelay.endpoints.directory import Directory
@@ -23,6 +27,8 @@ from fastrelay.endpoints.export import ExportEndpoint
 from fastrelay.endpoints.health import Health
 from fastrelay.endpoints.hls import HlsEndpoints
 from fastrelay.endpoints.live import LiveEndpoint
+from fastrelay.endpoints.metered import Metered
+from fastrelay.endpoints.metrics import MetricsEndpoint
 from fastrelay.endpoints.passthrough import PassthroughEndpoints
 from fastrelay.endpoints.playlists import PlaylistEndpoints
 from fastrelay.endpoints.relays import RelayEndpoints
@@ -30,11 +36,16 @@ from fastrelay.endpoints.status import StatusEndpoints
 from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import FastrelayError
 from fastrelay.hls.store import Memory
+from fastrelay.logs import set_level
+from fastrelay.metrics.tally import Tally
+from fastrelay.notify import Supervisor
 from fastrelay.passthrough.cache import Cache
 from fastrelay.passthrough.channel import Settings as PassthroughSettings
 from fastrelay.passthrough.fetch import Fetch
 from fastrelay.passthrough.registry import Passthroughs
 from fastrelay.passthrough.source import Dialler
+from fastrelay.server.access import AccessLog
+from fastrelay.server.lag import LagMeter
 from fastrelay.server.listener import Listener
 from fastrelay.sources.accounts import Accounts
 from fastrelay.sources.addresses import AddressPolicy
@@ -46,6 +57,9 @@ from fastrelay.streams.run import Settings
 from fastrelay.wire.router import Router
 
 log = logging.getLogger(__name__)
+
+RELOADED = frozenset({"relays", "playlists", "log.level"})
+"""Settings that SIGHUP takes over."""
 
 DRAIN_SECONDS = 5.0
 """How long a stopping server gives its viewers to take what was sent to them."""
@@ -61,16 +75,19 @@ class App:
         # The networks are checked when the config is read.
         self._policy = AddressPolicy(config.sources.allow_networks)
         opener = Opener(config.failover, self._policy, config.sources.user_agent)
+        tally, memory = Tally(), Memory(config.hls.memory_max)
+        self._lag = LagMeter(tally.loop_lag.observe)
         self._manager = Manager(
             Settings(
                 config.streams,
                 config.failover,
                 config.hls,
-                Memory(config.hls.memory_max),
+                memory,
                 reserved_in(Path(config.data_dir)),
                 opener.open,
                 ProviderAccounts(store).of,
                 Accounts(),
+                tally,
             )
         )
         passthrough = config.passthrough
@@ -103,7 +120,9 @@ class App:
         ChannelEndpoints(channels, relays, access, self._policy.check).register(router)
         PlaylistEndpoints(playlists, access, self._policy.check).register(router)
         ExportEndpoint(relays, channels, viewers, server.public_url, server.write_timeout).register(router)
-        self._listener = Listener(router, config.server)
+        self._listener = listener = Listener(router, config.server, on_request_done=AccessLog(tally.answers))
+        metered = Metered(tally, memory, self._manager.running, lambda: listener.connections)
+        MetricsEndpoint(metered).register(router)
 
     @classmethod
     async def open(cls, config: Config) -> "App":
@@ -122,6 +141,7 @@ class App:
         for address in self._listener.addresses:
             self._policy.forbid_listener(*address)
         await self._keeper.start(self._config.playlists)
+        self._lag.start()
         self._health.ready()
         scheme = "https" if self._config.server.tls_cert else "http"
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -129,18 +149,31 @@ class App:
         return url
 
     async def reload(self, config: Config) -> None:
-        """Take over the relays and lists of a new configuration; viewers of unchanged relays notice nothing."""
+        """Take over the relays, lists and log level of a new configuration; viewers of unchanged relays notice nothing.
+
+        Everything else that has changed is named: it takes a restart.
+        """
         changes = await self._relays.replace_configured(config.relays)
         for relay in changes.changed:
             self._manager.sources_changed(relay)
         await self._keeper.declare(config.playlists)
-        log.info("configuration read again: %s; settings but relays and playlists take a restart", _counts(changes))
+        set_level(config.log.level)
+        changed = changed_settings(self._config, config)
+        applied = [key for key in changed if key in RELOADED]
+        log.info("configuration read again: changed %s; %s", ", ".join(applied) or "nothing", _counts(changes))
+        waiting = [key for key in changed if key not in RELOADED]
+        if waiting:
+            log.warning("a restart is needed for the change of %s", ", ".join(waiting))
+        # What waits for a restart stays different from what is in force, and is named the next time again.
+        level = replace(self._config.log, level=config.log.level)
+        self._config = replace(self._config, relays=config.relays, playlists=config.playlists, log=level)
         for relay in changes.removed:
             await self._manager.end(relay.output_path, "removed from the configuration")
 
     async def stop(self) -> None:
         """Close the listener, end the streams with what their viewers still have to get, close the database."""
         self._health.drain()
+        self._lag.stop()
         await self._keeper.stop()
         await asyncio.gather(
             self._listener.drain(DRAIN_SECONDS),
@@ -180,13 +213,16 @@ async def run(config: Config, reread: Callable[[], Config] | None, started: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = await App.open(config)
+    supervisor = Supervisor(os.environ)
     reloads: set[asyncio.Task[None]] = set()
 
     async def reload() -> None:
+        supervisor.reloading()
         try:
             await app.reload(reread() if reread is not None else config)
         except (FastrelayError, OSError) as error:
             log.error("the configuration stays as it is: %s", error)
+        supervisor.ready()
 
     def hangup() -> None:
         task = loop.create_task(reload())
@@ -196,7 +232,10 @@ async def run(config: Config, reread: Callable[[], Config] | None, started: Call
     loop.add_signal_handler(signal.SIGHUP, hangup)
     try:
         started(await app.start())
+        supervisor.ready()
         await stop.wait()
         log.info("stopping")
     finally:
+        supervisor.stopping()
         await app.stop()
+        supervisor.close()

@@ -14,14 +14,15 @@ ROWS = (
     {"__main__"},
     {"cli"},
     {"importer"},
-    {"app", "probe", "logs"},
+    {"app", "probe"},
+    {"logs", "notify"},
     {"server", "endpoints"},
     {"passthrough"},
     {"streams"},
     {"sources", "catalog"},
     {"ring", "hls"},
     {"mpegts", "wire"},
-    {"config", "demo"},
+    {"config", "demo", "metrics"},
     {"errors", ""},
 )
 """From the top down; a room may import from rows below its own only."""
@@ -29,7 +30,7 @@ ROWS = (
 # The configuration and the logs speak of source URLs in the words of the wire: its pure URL parser and redaction.
 ALLOWED_UP = {("config", "wire"), ("logs", "wire")}
 
-PURE = {"mpegts", "wire", "ring", "hls", "config", "errors"}
+PURE = {"mpegts", "wire", "ring", "hls", "config", "metrics", "errors"}
 IO_MODULES = {
     "aiohttp",
     "asyncio",

@@ -40,7 +40,7 @@ class LiveEndpoint:
         except BaseException:
             seat.leave()
             raise
-        return Takeover(seat.attach, seat.leave, headers=HEADERS)
+        return Takeover(seat.attach, seat.leave, headers=HEADERS, logged_at_end=True)
 
 
 def _enter(stream: Stream, request: Request) -> Seat:

@@ -35,8 +35,9 @@ from fastrelay.wire.router import Answer
 
 log = logging.getLogger(__name__)
 
-OnRequestDone = Callable[[Request | None, int, int, float], None]
-"""Access log: request (None when it was refused before it was one), status, bytes sent, seconds in the handler."""
+OnRequestDone = Callable[[str, Request | None, int, int, float], None]
+"""Access log: the client's address, request (None when it was refused before it was one), status, bytes sent, seconds
+in the handler."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JOIN_MAX = 16 * 1024  # bytes: up to here copying a body behind its head is cheaper than a second buffer
@@ -334,7 +335,7 @@ class HttpProtocol(asyncio.Protocol):
         self._reading.wrote(sent)
         if self._on_request_done is not None:
             seconds = self._loop.time() - self._handler_started if self._request is not None else 0.0
-            self._on_request_done(self._request, status, sent, seconds)
+            self._on_request_done(self._peer[0], self._request, status, sent, seconds)
         self._request = None
 
     # -- a live stream takes over -------------------------------------------------------------------------------------
@@ -363,7 +364,8 @@ class HttpProtocol(asyncio.Protocol):
             takeover.abandon()
             self._respond(_failure(self._request, error))
             return
-        self._report(200, len(head))
+        if not takeover.logged_at_end:
+            self._report(200, len(head))
         try:
             outlet.listen(takeover.attach(outlet, head))
         except Exception:

@@ -44,7 +44,11 @@ AT_ONCE = 0.005
 
 
 class Fanout:
-    """Writes one ring to its viewers. `left(viewer, reason)` is called once for everyone who is closed here."""
+    """Writes one ring to its viewers.
+
+    `joined(viewer)` is called once for everyone who has his place in the ring and was offered his first bytes,
+    `left(viewer, reason)` once for everyone who is closed here.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Fanout:
         *,
         flush_delay: float,
         flush_bytes: int,
+        joined: Callable[[Viewer], None],
         left: Callable[[Viewer, str], None],
     ) -> None:
         self._ring = ring
@@ -63,6 +68,7 @@ class Fanout:
         self._watermarks = watermarks
         self._flush_delay = flush_delay
         self._flush_bytes = flush_bytes
+        self._joined = joined
         self._left = left
         self._loop = asyncio.get_running_loop()
         self.edge = 0
@@ -118,6 +124,7 @@ class Fanout:
             # He starts in bytes that still gather for the next flush: his picture is worth an early one.
             self.flush()
         self._pull(viewer)
+        self._joined(viewer)
 
     # -- flushing --------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fastrelay.config import Failover, Hls, Streams
 from fastrelay.hls.discontinuities import Discontinuities
 from fastrelay.hls.store import Memory, Numbers
+from fastrelay.metrics.books import Sums
+from fastrelay.metrics.tally import Tally
 from fastrelay.ring.cursor import Watermarks
 from fastrelay.ring.index import Index
 from fastrelay.ring.retention import Retention
@@ -33,6 +35,8 @@ class Settings:
     open_source: OpenSource
     account_of: AccountOf
     accounts: Accounts
+    tally: Tally
+    """Where everything is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,12 @@ class Run:
     def __init__(
         self,
         settings: Settings,
+        stream_id: str,
         source_urls: Callable[[], tuple[str, ...]],
         trusted: Callable[[], bool],
         listener: Listener,
         holder: Holder,
+        joined: Callable[["Run", Viewer], None],
         dropped: Callable[["Run", Viewer, str], None],
         after: asyncio.Task[str] | None,
     ) -> None:
@@ -65,6 +71,12 @@ class Run:
         loop = asyncio.get_running_loop()
         self._started = loop.time()
         self._hls_delivered = 0
+        self.drops = 0
+        """Viewers that were too slow."""
+        self.switches = 0
+        self._tally = settings.tally
+        self.entry = settings.tally.books.open(stream_id, self.sums)
+        self._dropped = dropped
         self.viewers: dict[int, Viewer] = {}
         """Everyone from his request until his socket is closed, waiting or served, by viewer id."""
         self._last_gone = asyncio.Event()
@@ -82,6 +94,7 @@ class Run:
             Watermarks(streams.slow_lag, streams.slow_time),
             flush_delay=streams.flush_delay,
             flush_bytes=streams.flush_bytes,
+            joined=lambda viewer: joined(self, viewer),
             left=lambda viewer, reason: dropped(self, viewer, reason),
         )
         self.ingest = Ingest(self.ring, self.index, retention)
@@ -127,6 +140,11 @@ class Run:
     def totals(self) -> Totals:
         delivered = self.fanout.delivered + self._hls_delivered + (self.hls.delivered if self.hls is not None else 0)
         return Totals(delivered, self.upstream.received, self.upstream.lost(), self.ingest.scanner.continuity_errors)
+
+    def sums(self) -> Sums:
+        """For the books."""
+        totals = self.totals()
+        return Sums(totals.received, totals.delivered, self.drops, self.switches, totals.lost, totals.continuity_errors)
 
     async def _pull(self, after: asyncio.Task[str] | None) -> str:
         # A provider counts connections: the run before must have closed its own before this one dials.
@@ -183,6 +201,7 @@ class Run:
                     self.fanout.remove(viewer)
                     if viewer.outlet is not None:
                         viewer.outlet.reset()
-                    self.forget(viewer)
+                    self._dropped(self, viewer, "ended before all was read")
         self.fanout.stop()
         self.ring.release()
+        self._tally.books.close(self.entry)

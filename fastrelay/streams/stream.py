@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from fastrelay.errors import AccountLimitError, RequestError, SourceError
 from fastrelay.hls.store import Numbers
+from fastrelay.metrics.tally import DROPS
 from fastrelay.sources.account_policy import Audience
+from fastrelay.streams.farewell import say_gone
 from fastrelay.streams.hls_output import HlsOutput, Session
 from fastrelay.streams.run import Run, Settings, Totals
 from fastrelay.streams.state import RUNNING, Event, State, next_state
@@ -20,6 +22,9 @@ from fastrelay.wire.response import Outlet
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 50
+
+SWITCH_WORDS = {"asked to switch": "asked", "played to its end": "ended"}
+"""What a source was left for when it did not fail, as it is counted."""
 
 ENDED = "ended"
 """Why a run stopped whose last source played to its end."""
@@ -68,6 +73,7 @@ class Stream:
         self.finished: HlsOutput | None = None
         """The HLS of a source that played to its end, as long as its viewers may still fetch the rest."""
         self._settings = settings
+        self._tally = settings.tally
         self._numbers: Numbers | None = None
         """Where the next segments are numbered from: names and sequences of a stream only rise."""
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -96,6 +102,7 @@ class Stream:
         """
         run = self._arrive()
         self._viewers_ever += 1
+        self._tally.viewers["ts"] += 1
         viewer = Viewer(self._viewers_ever, address, user_agent, time.time())
         run.viewers[viewer.id] = viewer
         self._settings.accounts.look_again()
@@ -110,16 +117,18 @@ class Stream:
         output = run.hls or run.start_hls(
             self._settings,
             self._numbers,
-            lambda session: self._emptied(run, session.last_request),
+            lambda session: self._session_over(run, session),
             lambda: self._stop_hls(run),
         )
         session = output.sessions.get(key)
+        new = session is None
         if session is None:
             self._viewers_ever += 1
+            self._tally.viewers["hls"] += 1
             session = Session(self._viewers_ever, key, address, user_agent, came=came)
             output.enter(session)
         output.touch(session)
-        return Visit(self, run, output, session)
+        return Visit(self, run, output, session, new)
 
     async def stop(self, reason: str) -> None:
         """Stop now; returns when the upstream is closed and the viewers are gone. Harmless when not running."""
@@ -177,7 +186,15 @@ class Stream:
         self._no_source_works = self._limited = False
         self.source_index = self.switches = self.dropped_slow = 0
         self.run = run = Run(
-            self._settings, lambda: self.source_urls, lambda: self.trusted, self, self, self._dropped, self._last_task
+            self._settings,
+            self.id,
+            lambda: self.source_urls,
+            lambda: self.trusted,
+            self,
+            self,
+            self._joined,
+            self._dropped,
+            self._last_task,
         )
         self._last_task = run.task
         run.task.add_done_callback(lambda task: self._pulled(run, task))
@@ -219,9 +236,20 @@ class Stream:
             # A cancelled task keeps its traceback, and that the whole run.
             self.run = self._last_task = None
 
-    def _left(self, run: Run, viewer: Viewer) -> None:
+    def _joined(self, run: Run, viewer: Viewer) -> None:
+        self._tally.first_byte["ts"].observe(time.time() - viewer.since)
+        self._tally.join_lag.observe(run.index.seconds_behind(viewer.cursor))
+
+    def _left(self, run: Run, viewer: Viewer, reason: str) -> None:
         if run.forget(viewer):
+            # Who was never attached has got an answer of its own, with a line of its own.
+            if viewer.outlet is not None:
+                say_gone(self.id, viewer, reason)
             self._emptied(run, asyncio.get_running_loop().time())
+
+    def _session_over(self, run: Run, session: Session) -> None:
+        say_gone(self.id, session, "left")
+        self._emptied(run, session.last_request)
 
     def _emptied(self, run: Run, since: float) -> None:
         """Somebody has gone, at loop time `since`: was he the last?"""
@@ -247,7 +275,7 @@ class Stream:
         output = run.release_hls()
         if output is None:
             if self.finished is not None:
-                self.finished.close()
+                self._close_hls(self.finished)
                 self.finished = None
             return
         self._numbers = output.store.numbers
@@ -255,14 +283,23 @@ class Stream:
             output.finish()
             self.finished = output
         else:
-            output.close()
+            self._close_hls(output)
+
+    def _close_hls(self, output: HlsOutput) -> None:
+        for session in output.sessions.values():
+            say_gone(self.id, session, "stopped")
+        output.close()
 
     def _dropped(self, run: Run, viewer: Viewer, reason: str) -> None:
         """The fan-out has closed this viewer."""
-        if reason.startswith(("slow", "overrun")):
+        word = reason.partition(":")[0]
+        if word in DROPS:
+            self._tally.drops[word] += 1
+        if word in ("slow", "overrun"):
+            run.drops += 1
             self.dropped_slow += 1
             self._note("viewer dropped", f"{viewer.address}: {reason}")
-        self._left(run, viewer)
+        self._left(run, viewer, reason)
 
     def _happens(self, event: Event) -> None:
         self.state = next_state(self.state, event)
@@ -293,6 +330,9 @@ class Stream:
         self._failures.clear()
         if self.run.ready.done():
             self.switches += 1
+            self.run.switches += 1
+            self._tally.switches[SWITCH_WORDS.get(reason, reason.partition(":")[0])] += 1
+            self._tally.outage.observe(outage)
             self._note("switched", f"to source {self.source_index}, outage {outage * 1000:.0f} ms; {reason}")
 
     def fed(self) -> None:
@@ -307,6 +347,7 @@ class Stream:
     def failed(self, index: int, error: SourceError, all_failed: bool) -> None:
         run = self.run
         assert run is not None
+        self._tally.failures[error.reason] += 1
         self._failures[index] = f"{error.reason}: {error}"
         self._note("source failed", f"source {index}: {error.reason}: {error}")
         self._no_source_works = all_failed
@@ -358,13 +399,14 @@ class Seat:
     def leave(self) -> None:
         """The viewer is gone by his own will. Idempotent."""
         self._run.fanout.remove(self.viewer)
-        self._stream._left(self._run, self.viewer)
+        self._stream._left(self._run, self.viewer, "left")
 
 
 class Visit:
     """One request of an HLS viewer."""
 
-    def __init__(self, stream: Stream, run: Run, output: HlsOutput, session: Session) -> None:
+    def __init__(self, stream: Stream, run: Run, output: HlsOutput, session: Session, new: bool) -> None:
+        self._new = new
         self._stream = stream
         self._run = run
         self.output = output
@@ -390,6 +432,8 @@ class Visit:
         finally:
             self.session.waiting -= 1
         self.output.touch(self.session)
+        if self._new:
+            self._stream._tally.first_byte["hls"].observe(time.time() - self.session.since)
 
 
 @asynccontextmanager

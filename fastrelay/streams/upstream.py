@@ -104,14 +104,15 @@ class Upstream:
                 await self._one_attempt(index, urls[index], attempt.delay)
             except SourceError as error:
                 self._announce()
-                self._left_for = f"{error.reason}: {error}"
+                # Of several failures in a row, the first one ended what viewers saw.
+                self._left_for = self._left_for or f"{error.reason}: {error}"
                 attempt = self._plan.failed(index, self._ran_for(), len(urls), self._loop.time())
                 self._listener.failed(index, error, self._plan.all_failed(len(urls)))
             else:
                 self._announce()
                 if not self._switch_asked and index + 1 == len(urls):
                     return "ended"
-                self._left_for = "asked to switch" if self._switch_asked else "played to its end"
+                self._left_for = self._left_for or ("asked to switch" if self._switch_asked else "played to its end")
                 self._switch_asked = False
                 attempt = self._plan.skipped(index, len(urls))
             if attempt is not None and self._source_urls() != urls:

@@ -113,6 +113,8 @@ class Takeover:
     abandon: Callable[[], None] = _nothing
     content_type: str = "video/mp2t"
     headers: Headers = ()
+    logged_at_end: bool = False
+    """Whoever takes the socket writes the access line himself, when the viewer has gone."""
 
 
 def json_response(value: Any, status: int = 200, headers: Headers = ()) -> Response:

@@ -110,7 +110,7 @@ class Routes:
 class Serving:
     listener: Listener
     routes: Routes
-    done: list[tuple[Request | None, int, int, float]]
+    done: list[tuple[str, Request | None, int, int, float]]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -120,7 +120,7 @@ class Serving:
 @asynccontextmanager
 async def serving(server: Server | None = None, **limits: Any) -> AsyncIterator[Serving]:
     routes = Routes()
-    done: list[tuple[Request | None, int, int, float]] = []
+    done: list[tuple[str, Request | None, int, int, float]] = []
     listener = Listener(
         routes.router(),
         server or Server(listen="127.0.0.1:0"),

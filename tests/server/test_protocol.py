@@ -296,19 +296,20 @@ async def test_a_disconnect_cancels_the_handler(reset: bool) -> None:
         client.sock.close()
         await asyncio.wait_for(server.routes.cancelled.wait(), 5)
         await eventually(lambda: server.listener.connections == 0)
-        assert [status for _, status, _, _ in server.done] == [499]
+        assert [status for _, _, status, _, _ in server.done] == [499]
 
 
 async def test_the_access_log_hears_of_every_request() -> None:
     async with serving() as server, Client(server.address) as client:
         await client.send(get("/fixed") + get("/late-error") + b"GARBAGE\r\n\r\n")
         await client.rest()
-        assert [(request and request.path, status) for request, status, _, _ in server.done] == [
+        assert [(request and request.path, status) for _, request, status, _, _ in server.done] == [
             ("/fixed", 200),
             ("/late-error", 502),
             (None, 400),
         ]
-        assert all(sent > 100 and 0 <= seconds < 5 for _, _, sent, seconds in server.done)
+        assert {address for address, *_ in server.done} == {"127.0.0.1"}
+        assert all(sent > 100 and 0 <= seconds < 5 for _, _, _, sent, seconds in server.done)
 
 
 async def test_a_takeover_comes_after_earlier_answers() -> None:

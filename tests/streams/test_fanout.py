@@ -61,6 +61,7 @@ class Stage:
             Watermarks(0.75, patience),
             flush_delay=delay,
             flush_bytes=flush_bytes,
+            joined=lambda viewer: None,
             left=lambda viewer, reason: self.left.update({viewer.id: reason}),
         )
         self.loop = asyncio.get_running_loop()

@@ -1,0 +1,59 @@
+"""A scrape with every series there can be: 200 streams, each with viewers."""
+
+import asyncio
+from typing import Any
+
+import uvloop
+
+from fastrelay.config import Failover, Hls, Streams
+from fastrelay.endpoints.exposition import Exposition, rendered
+from fastrelay.endpoints.metered import Metered
+from fastrelay.hls.store import Memory
+from fastrelay.metrics.tally import Tally
+from fastrelay.sources.base import Source
+from fastrelay.streams.manager import Manager
+from fastrelay.streams.run import Settings
+
+STREAMS, VIEWERS = 200, 10
+
+
+def manager(tally: Tally, memory: Memory) -> Manager:
+    async def never(url: str, *, trusted: bool) -> Source:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    settings = Settings(Streams(ring_size=256 * 1024), Failover(), Hls(), memory, never, tally)
+    streams = Manager(settings)
+    for number in range(STREAMS):
+        stream = streams.open(f"channel:{number}", "channel", ("http://h/",), trusted=False)
+        for viewer in range(VIEWERS):
+            stream.enter(f"10.0.0.{viewer}", "VLC")
+    return streams
+
+
+def bench_with(benchmark: Any, measured: Any) -> None:
+    loop = uvloop.new_event_loop()
+    tally, memory = Tally(), Memory(1 << 30)
+
+    async def prepare() -> Manager:
+        return manager(tally, memory)
+
+    streams = loop.run_until_complete(prepare())
+    exposition = Exposition(Metered(tally, memory, streams.running, lambda: STREAMS * VIEWERS))
+
+    async def run() -> None:
+        benchmark.pedantic(measured, (exposition,), rounds=20, warmup_rounds=2)
+        await streams.stop_all("done")
+
+    loop.run_until_complete(run())
+    loop.close()
+
+
+def test_collect(benchmark: Any) -> None:
+    """What the loop is held for."""
+    bench_with(benchmark, lambda exposition: exposition.collect())
+
+
+def test_whole_scrape(benchmark: Any) -> None:
+    """And with the text, which a thread makes."""
+    bench_with(benchmark, lambda exposition: rendered(exposition.collect(), "text/plain"))
