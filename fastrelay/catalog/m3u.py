@@ -12,6 +12,7 @@ others. A bad line costs its own entry and no other.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import quote, unquote, urljoin
 
 from fastrelay.errors import FastrelayError
@@ -22,6 +23,8 @@ LINE_MAX = 256 * 1024
 """Bytes of a line; logos written into the list as `data:` URLs are the longest that mean anything."""
 DIRECTIVES_MAX = 64
 """Lines that may belong to one entry besides #EXTINF and URL."""
+HEADER_MAX = 1000
+"""Attributes kept of all #EXTM3U lines: lists glued together of others have many."""
 REJECTIONS_KEPT = 100
 
 Attributes = tuple[tuple[str, str], ...]
@@ -32,14 +35,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _EXTINF = re.compile(r"#EXTINF\s*:\s*([-+]?[0-9]*\.?[0-9]*)[ \t]*", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#[A-Za-z][A-Za-z0-9-]*:")
 _HLS = re.compile(r"#EXT-X-(?:TARGETDURATION|STREAM-INF|MEDIA-SEQUENCE)", re.IGNORECASE)
-# Some lists have quotes inside quoted values: then the value ends at the quote that another attribute, the comma in
-# front of the name or the end of the line follows.
 _ATTRIBUTE = re.compile(
     r"""[ \t]*([^\s=,"']+)[ \t]*=[ \t]*
-    (?: "([^"]*)"(?=[\s,]|$|[A-Za-z][\w-]*=") | "(.*?)"(?=[ \t]*,|[ \t]+[^\s=,"']+=|[ \t]*$) | '([^']*)'(?=[\s,]|$)
-      | ([^\s,"']*)(?=[\s,]|$) )""",
+    (?: "([^"]*)"(?=[\s,]|$|[A-Za-z][\w-]*=") | '([^']*)'(?=[\s,]|$) | ([^\s,"']*)(?=[\s,]|$) )""",
     re.VERBOSE,
 )
+# Some lists have quotes inside quoted values: then the value ends at the quote that another attribute, the comma in
+# front of the name or the end of the line follows.
+_QUOTES_INSIDE = re.compile(r"""[ \t]*([^\s=,"']+)[ \t]*=[ \t]*"(.*?)"(?=[ \t]*,|[ \t]+[^\s=,"']+=|[ \t]*$)""")
+_QUOTED = re.compile(r"""[ \t]*[^\s=,"']+[ \t]*=[ \t]*\"""")
 _JUNK = re.compile(r"[ \t]*([^\s,]+)")
 _WORD = re.compile(r"[A-Za-z][\w.-]*")
 
@@ -146,7 +150,8 @@ class Parser:
         elif start.startswith("#EXTM3U"):
             self._recognised = True
             attributes, _ = _attributes(text, 7)
-            self.header += [pair for pair in attributes if pair not in self.header]
+            fresh = (pair for pair in attributes if pair not in self.header)
+            self.header += islice(fresh, max(0, HEADER_MAX - len(self.header)))
         elif _HLS.match(text):
             raise NotAListError("expected a list of channels, this is the HLS playlist of a single one")
         elif start == "#EXTGRP:" and self._begun is None:
@@ -218,8 +223,13 @@ def _decode(raw: bytes) -> str:
 def _attributes(text: str, at: int) -> tuple[Attributes, int]:
     """The attributes from `at` on, and where they end: at the comma in front of the name, or the end of the text."""
     found: list[tuple[str, str]] = []
+    # Where no such quote follows, none follows further on: looking for it again would take a hostile line minutes.
+    quotes_inside = True
     while at < len(text):
         match = _ATTRIBUTE.match(text, at)
+        if match is None and quotes_inside and _QUOTED.match(text, at) is not None:
+            match = _QUOTES_INSIDE.match(text, at)
+            quotes_inside = match is not None
         if match is not None:
             found.append((match[1], match[match.lastindex] if match.lastindex and match.lastindex > 1 else ""))
         elif (match := _JUNK.match(text, at)) is not None:
@@ -257,37 +267,59 @@ def write_entry(entry: Entry) -> str:
 
 
 def for_viewers(entry: Entry) -> Entry:
-    """The entry without URLs that hold the provider's credentials (catchup sources, guides): viewers must not have
-    them. A logo stays, whatever its URL looks like: with it one can fetch a logo."""
+    """The entry without what holds the provider's credentials (catchup sources, guides, headers): viewers must not have
+    it. A logo stays, whatever its URL looks like: with it one can fetch a logo."""
     if not any("://" in value for key, value in entry.attributes if key != "tvg-logo") and not entry.directives:
         return entry
     attributes = tuple((key, value) for key, value in entry.attributes if key == "tvg-logo" or not is_secret(value))
-    directives = tuple(line for line in entry.directives if not is_secret(line.partition("=")[2]))
+    directives = tuple(line for line in entry.directives if not _is_secret_line(line))
     return Entry(entry.line, entry.name, entry.url, entry.duration, attributes, directives)
 
 
+# Request headers for the provider, as Kodi and OTT Navigator write them.
+_HEADER_LINE = re.compile(r"(?i)#EXTHTTP:|#KODIPROP:[\w.]*_headers=")
+_CREDENTIAL = re.compile(r"(?i)auth|cookie|token|secret|password|api-?key")
+
+
+def _is_secret_line(line: str) -> bool:
+    if _HEADER_LINE.match(line) is not None and _CREDENTIAL.search(line) is not None:
+        return True
+    return is_secret(line.partition("=")[2])
+
+
 def is_secret(value: str) -> bool:
-    """Whether the value is a URL with credentials."""
-    return "://" in value and redact(value) != value
+    """Whether the value is a URL with credentials, or longer than any URL that could be looked through for them."""
+    return "://" in value and (len(value) > MAX_LENGTH or redact(value) != value)
 
 
-# What VLC's options for an entry mean as request headers.
-_HEADERS = {"http-user-agent": "User-Agent", "http-referrer": "Referer", "http-referer": "Referer"}
+# What VLC's options for an entry mean as request headers, and what Kodi's may set.
+_OPTIONS = {"http-user-agent": "User-Agent", "http-referrer": "Referer", "http-referer": "Referer"}
+_HEADERS = frozenset({"authorization", "cookie", "origin", "referer", "user-agent"})
 
 
 def source_url(entry: Entry) -> str:
-    """The entry's URL with the request headers that #EXTVLCOPT asks for as header suffix; the suffix it has wins."""
+    """The entry's URL with the request headers that its directives ask for as header suffix; the suffix it has wins."""
     if not entry.directives or not entry.url.lower().startswith(("http:", "https:")):
         return entry.url
     address, _, suffix = entry.url.partition("|")
     pairs = {pair.partition("=")[0].lower(): pair for pair in suffix.split("&") if pair}
-    for line in entry.directives:
+    for header, value in _wanted_headers(entry.directives):
+        if value:
+            pairs.setdefault(header.lower(), f"{header}={quote(value, safe=' /:;,()+?=')}")
+    return f"{address}|{'&'.join(pairs.values())}" if pairs else entry.url
+
+
+def _wanted_headers(directives: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Of `#EXTVLCOPT:http-user-agent=…` and `#KODIPROP:inputstream.adaptive.stream_headers=User-Agent=…&Referer=…`."""
+    for line in directives:
         kind, _, option = line.partition(":")
         key, _, value = option.strip().partition("=")
-        header = _HEADERS.get(key.strip().lower())
-        if kind.upper() == "#EXTVLCOPT" and header is not None and value.strip():
-            pairs.setdefault(header.lower(), f"{header}={quote(value.strip(), safe=' /:;,()+?=')}")
-    return f"{address}|{'&'.join(pairs.values())}" if pairs else entry.url
+        header = _OPTIONS.get(key.strip().lower())
+        if kind.upper() == "#EXTVLCOPT" and header is not None:
+            yield header, value.strip()
+        elif kind.upper() == "#KODIPROP" and key.strip().lower().endswith("_headers"):
+            fields = (pair.partition("=") for pair in value.split("&"))
+            yield from ((name.strip(), unquote(text).strip()) for name, _, text in fields if name.lower() in _HEADERS)
 
 
 def read_entry(text: str, url: str) -> Entry:

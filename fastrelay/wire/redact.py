@@ -76,11 +76,11 @@ def _url(match: re.Match[str]) -> str:
 def _xtream(path: str) -> str:
     """`/live/USER/PASS/123.ts` (movie, series, timeshift likewise) and `/USER/PASS/123.ts`; ids start with a digit."""
     parts = path.split("/")
+    last_id = max((at for at, part in enumerate(parts) if part[:1].isdigit()), default=0)
     for at, word in enumerate(parts):
         count = _XTREAM.get(word.lower(), 0)
-        behind = parts[at + 1 + count :]
-        if count and any(part[:1].isdigit() for part in behind):
-            return "/".join([*parts[: at + 1], *[HIDDEN] * count, *behind])
+        if count and at + count < last_id:
+            return "/".join([*parts[: at + 1], *[HIDDEN] * count, *parts[at + 1 + count :]])
     plain = len(parts) == 4 and all(parts[1:3]) and _NUMBERED.fullmatch(parts[3]) is not None
     if plain and parts[1].lower() not in _NOT_A_USER:
         return f"/{HIDDEN}/{HIDDEN}/{parts[3]}"

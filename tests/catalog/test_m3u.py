@@ -1,6 +1,7 @@
 """Lists as providers send them: nothing of an entry is lost, a bad line costs its own entry only."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from fastrelay.catalog.m3u import (
     write_entry,
     write_header,
 )
+from fastrelay.wire.source_url import parse_source_url
 from tests.media import media
 
 LIST = """\
@@ -147,6 +149,22 @@ def test_bad_lines_cost_their_own_entry_only() -> None:
     assert [line for line, _ in reasons(text)] == [2, 5, 6, 8, 12, 13]
 
 
+@pytest.mark.parametrize("piece", ['a="b ', "x=/live/a/b/", "#", "a=&", "a "])
+def test_no_line_takes_out_of_proportion(piece: str) -> None:
+    """Against an ordinary line as long as this one. What is quadratic would take hundreds of times as long."""
+
+    def seconds(text: str) -> float:
+        lines = text * (240_000 // len(text))
+        started = time.perf_counter()
+        for entry in parse(f'#EXTM3U {lines}\n#EXTM3U {lines}\n#EXTINF:-1 {lines}" c="http://{lines}",N\nhttp://a/1\n')[
+            0
+        ]:
+            for_viewers(entry)
+        return time.perf_counter() - started
+
+    assert seconds(piece) < 30 * seconds('a="b" ')
+
+
 def test_a_line_without_end_is_not_kept() -> None:
     parser = Parser()
     parser.feed(b"#EXTM3U\n#EXTINF:-1,")
@@ -203,11 +221,16 @@ def test_a_group_heading_holds_until_the_next() -> None:
     assert [entry.group for entry in entries] == ["A", "Own", "A", "B"]
 
 
-def test_options_for_vlc_become_request_headers() -> None:
+def test_options_for_players_become_request_headers() -> None:
     news = parse(LIST)[0][0]
     assert source_url(news) == (
         "http://provider.example/news.ts|Referer=http://provider.example/&User-Agent=Box/1.0 (tv)"
     )
+    kodi = "#KODIPROP:inputstream.adaptive.stream_headers=User-Agent=Box%20%26%20Co&Host=x&Cookie=a%3Db"
+    both = Entry(1, "N", "http://a/", directives=("#EXTVLCOPT:http-referrer=http://b/", kodi))
+    assert parse_source_url(source_url(both)).headers == (
+        ("Referer", "http://b/"), ("User-Agent", "Box & Co"), ("Cookie", "a=b"),
+    )  # fmt: skip
     own = Entry(1, "N", "http://a/|user-agent=Mine", directives=("#EXTVLCOPT:http-user-agent=Other",))
     assert source_url(own) == "http://a/|user-agent=Mine"
 
@@ -215,7 +238,12 @@ def test_options_for_vlc_become_request_headers() -> None:
 def test_viewers_do_not_get_the_providers_credentials() -> None:
     secret = ("catchup-source", "http://p/live/me/pass/1.ts"), ("x", "http://me:pass@h/")
     kept = ("tvg-logo", "http://l/x.png?token=abc"), ("tvg-id", "a"), ("y", "http://h/plain")
-    directives = ("#KODIPROP:inputstream.adaptive.license_key=00:11", "#EXTVLCOPT:http-referrer=http://u:p@h/")
+    directives = (
+        "#KODIPROP:inputstream.adaptive.license_key=00:11",
+        "#EXTVLCOPT:http-referrer=http://u:p@h/",
+        "#KODIPROP:inputstream.adaptive.stream_headers=Authorization=Bearer%20x",
+        '#EXTHTTP:{"cookie": "a=b"}',
+    )
     shown = for_viewers(Entry(1, "N", "http://a/", attributes=(*secret, *kept), directives=directives))
     assert (shown.attributes, shown.directives) == (kept, directives[:1])
 
