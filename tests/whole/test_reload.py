@@ -154,3 +154,21 @@ async def test_many_hangups_at_once_are_as_good_as_one() -> None:
             await wait_names(server, {"a": "a", "b": "b"})
             await goes_on(viewer)
             assert origin.requests("/a") == 1
+
+
+async def test_it_says_what_changed_and_what_waits_for_a_restart() -> None:
+    before = {"streams": {"idle_timeout": "5s"}, "auth": {"admin_token": "geheim1"}}
+    async with Server(before) as server:
+        server.write_config(
+            {"streams": {"idle_timeout": "6s"}, "auth": {"admin_token": "geheim2"}, "relays": [entry("a", "http://h/")]}
+        )
+        server.signal(signal.SIGHUP)
+        await server.wait_log("changed relays; 1 relays added")
+        await server.wait_log("a restart is needed for the change of streams.idle_timeout, auth.admin_token")
+        server.write_config({**before, "log": {"level": "debug"}})
+        server.signal(signal.SIGHUP)
+        await server.wait_log("changed log.level, relays; 0 relays added, 0 changed, 1 removed")
+        assert server.log.count("restart is needed") == 1
+        assert (await server.get("/livez")).status == 200
+        await server.wait_log("DEBUG   access: 127.0.0.1 GET /livez")
+        assert "geheim" not in server.log
