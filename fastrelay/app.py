@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import secrets
@@ -202,6 +203,17 @@ def _give_memory_back() -> None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
+def _collect_seldom() -> None:
+    """Keep the garbage collector out of a rush of viewers: it took a third of the time of a thousand joins a second.
+
+    Each viewer is a dozen objects that live long, and by default every 700 of those are looked through. What the start
+    has made stays for good and is not looked at any more. Cycles are few here, so they can wait.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
 async def run(config: Config, reread: Callable[[], Config] | None, started: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP re-reads the configuration through `reread`.
 
@@ -232,6 +244,7 @@ async def run(config: Config, reread: Callable[[], Config] | None, started: Call
     loop.add_signal_handler(signal.SIGHUP, hangup)
     try:
         started(await app.start())
+        _collect_seldom()
         supervisor.ready()
         await stop.wait()
         log.info("stopping")

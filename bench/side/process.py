@@ -28,6 +28,7 @@ class Pinned:
                 )  # fmt: skip
         finally:
             os.sched_setaffinity(0, own)
+        favour(self.pid, os.getpriority(os.PRIO_PROCESS, 0))
 
     @property
     def pid(self) -> int:
@@ -52,6 +53,16 @@ class Pinned:
                 self._process.wait(STOP_WITHIN)
                 if number == signal.SIGKILL:
                     return
+
+
+def favour(pid: int, niceness: int) -> None:
+    """Let a niceness hold against the whole machine.
+
+    Where Linux groups processes by session (sched_autogroup), the niceness of a process counts within its session only,
+    and the sessions share alike; so it is said of the session as well. Does nothing where that is not allowed.
+    """
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.streams.stream import Seat, Stream
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Takeover
-from fastrelay.wire.router import Router
+from fastrelay.wire.router import Answering, Router
 
 HEADERS = (("Cache-Control", "no-store"), ("Accept-Ranges", "none"))
 
@@ -22,18 +22,19 @@ class LiveEndpoint:
         router.add("GET", "/stream/{path}", self._access.guard(self.watch))
         router.add("GET", "/api/proxy/channel/{id}", self._access.guard(self.watch_channel))
 
-    async def watch(self, request: Request) -> Takeover:
+    def watch(self, request: Request) -> Answering:
         """200 and the stream; raises RequestError 404, 502, 503 or 504 as the contract says."""
         # Output paths have no dots, so the suffix that players like to see cannot hide a relay of that name.
-        return await self._serve(self._directory.open(request.params["path"].removesuffix(".ts")), request)
+        stream = self._directory.open(request.params["path"].removesuffix(".ts"))
+        # Thousands may come at once to a stream that runs: they are let in without a task for each.
+        return _let_in(stream, request) or self._serve(stream, request)
 
     async def watch_channel(self, request: Request) -> Takeover:
         """The same for a channel of a list."""
-        return await self._serve(await self._directory.open_channel(request.params["id"]), request)
+        stream = await self._directory.open_channel(request.params["id"])
+        return _let_in(stream, request) or await self._serve(stream, request)
 
     async def _serve(self, stream: Stream, request: Request) -> Takeover:
-        if request.method == "HEAD":
-            return Takeover(lambda outlet, head: _enter(stream, request).attach(outlet, head), headers=HEADERS)
         seat = _enter(stream, request)
         try:
             await seat.ready(self._start_timeout)
@@ -41,6 +42,16 @@ class LiveEndpoint:
             seat.leave()
             raise
         return Takeover(seat.attach, seat.leave, headers=HEADERS, logged_at_end=True)
+
+
+def _let_in(stream: Stream, request: Request) -> Takeover | None:
+    """The answer that needs no waiting; None while the stream cannot be joined."""
+    if request.method == "HEAD":
+        return Takeover(lambda outlet, head: _enter(stream, request).attach(outlet, head), headers=HEADERS)
+    if not stream.joinable:
+        return None
+    seat = _enter(stream, request)
+    return Takeover(seat.attach, seat.leave, headers=HEADERS)
 
 
 def _enter(stream: Stream, request: Request) -> Seat:

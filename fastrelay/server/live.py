@@ -236,8 +236,7 @@ def own_socket(transport: asyncio.Transport) -> socket.socket:
 
     The descriptor is duplicated and the transport closes its own; no byte moves. Raises OSError (EMFILE).
     """
-    theirs = transport.get_extra_info("socket")
-    sock = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=os.dup(theirs.fileno()))
+    sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
     sock.setblocking(False)
     transport.abort()
     return sock

@@ -91,6 +91,11 @@ class Stream:
         return self.state in RUNNING
 
     @property
+    def joinable(self) -> bool:
+        """Whether who enters now need not wait."""
+        return self.run is not None and self.running and self.run.ready.done()
+
+    @property
     def totals(self) -> Totals:
         """Of the present run, or of the last one."""
         return self._last if self.run is None else self.run.totals()
