@@ -24,12 +24,14 @@ from fastrelay.config.changes import changed_settings
 from fastrelay.endpoints.auth import Access
 from fastrelay.endpoints.channels import ChannelEndpoints
 from fastrelay.endpoints.directory import Directory
+from fastrelay.endpoints.events import EventsEndpoint
 from fastrelay.endpoints.export import ExportEndpoint
 from fastrelay.endpoints.health import Health
 from fastrelay.endpoints.hls import HlsEndpoints
 from fastrelay.endpoints.live import LiveEndpoint
 from fastrelay.endpoints.metered import Metered
 from fastrelay.endpoints.metrics import MetricsEndpoint
+from fastrelay.endpoints.pages import Pages
 from fastrelay.endpoints.passthrough import PassthroughEndpoints
 from fastrelay.endpoints.playlists import PlaylistEndpoints
 from fastrelay.endpoints.relays import RelayEndpoints
@@ -117,6 +119,9 @@ class App:
         HlsEndpoints(directory, viewers, start_timeout).register(router)
         PassthroughEndpoints(directory, viewers, server.public_url).register(router)
         StatusEndpoints(self._manager, self._passthroughs, directory, access).register(router)
+        self._events = EventsEndpoint(self._manager, access)
+        self._events.register(router)
+        Pages().register(router)
         RelayEndpoints(relays, self._manager, access, self._policy.check).register(router)
         ChannelEndpoints(channels, relays, access, self._policy.check).register(router)
         PlaylistEndpoints(playlists, access, self._policy.check).register(router)
@@ -143,6 +148,7 @@ class App:
             self._policy.forbid_listener(*address)
         await self._keeper.start(self._config.playlists)
         self._lag.start()
+        self._events.start()
         self._health.ready()
         scheme = "https" if self._config.server.tls_cert else "http"
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -175,6 +181,7 @@ class App:
         """Close the listener, end the streams with what their viewers still have to get, close the database."""
         self._health.drain()
         self._lag.stop()
+        self._events.stop()
         await self._keeper.stop()
         await asyncio.gather(
             self._listener.drain(DRAIN_SECONDS),

@@ -22,7 +22,7 @@ ROWS = (
     {"sources", "catalog"},
     {"ring", "hls"},
     {"mpegts", "wire"},
-    {"config", "demo", "metrics"},
+    {"config", "demo", "metrics", "web"},
     {"errors", ""},
 )
 """From the top down; a room may import from rows below its own only."""

@@ -26,6 +26,7 @@ _LISTED = """
 """
 _COUNT = f"SELECT count(*) {_LISTED}"
 _PAGE = f"SELECT e.channel {_LISTED} ORDER BY p.id, e.position LIMIT :limit OFFSET :offset"
+_GROUPS = f"SELECT e.grp, count(*) {_LISTED} GROUP BY e.grp ORDER BY e.grp COLLATE NOCASE LIMIT :limit"
 _ENTRIES = """
     SELECT e.text, e.url, p.name
     FROM entries e INDEXED BY entries_of_channel JOIN playlists p ON p.current = e.import
@@ -84,6 +85,11 @@ class Channels:
             return total, [channel for channel in (_channel(db, each) for each in ids) if channel is not None]
 
         return await self._store.read(work)
+
+    async def groups(self, limit: int) -> list[tuple[str, int]]:
+        """The first groups in the order of their names, and how many channels each has."""
+        values: Values = {"search": "", "group": None, "limit": limit}
+        return await self._store.read(lambda db: db.execute(_GROUPS, values).fetchall())
 
     async def get(self, channel_id: int) -> Channel | None:
         """The channel, if a list has it now."""

@@ -18,6 +18,8 @@ from fastrelay.wire.router import Router
 
 PAGE, PAGE_MAX = 100, 500
 """Channels of one answer: without `limit`, and at most."""
+GROUPS_MAX = 2000
+"""Groups of one answer: a menu of more helps nobody."""
 _TRIES = 100
 
 _OTHERS = re.compile(r"[^A-Za-z0-9_]+")
@@ -34,6 +36,7 @@ class ChannelEndpoints:
 
     def register(self, router: Router) -> None:
         router.add("GET", "/api/channels", self.find)
+        router.add("GET", "/api/channels/groups", self.groups)
         router.add("GET", "/api/channels/{id}", self.one)
         router.add("POST", "/api/channels/{id}/relay", self.make_relay)
 
@@ -49,6 +52,13 @@ class ChannelEndpoints:
         with refusals():
             total, channels = await self._channels.find(query.get("search", ""), query.get("group"), offset, limit)
         return answer({"total": total, "channels": [_shown(channel) for channel in channels]})
+
+    async def groups(self, request: Request) -> Response:
+        """Names of groups and their numbers of channels; the channels without a group are in the group ""."""
+        self._access.require_admin(request)
+        with refusals():
+            groups = await self._channels.groups(GROUPS_MAX)
+        return answer({"total": len(groups), "groups": [{"name": name, "channels": count} for name, count in groups]})
 
     async def one(self, request: Request) -> Response:
         self._access.require_admin(request)

@@ -1,12 +1,13 @@
 """What the API says about a stream and its viewers: plain dictionaries, credentials redacted."""
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from fastrelay.streams.hls_output import Session
 from fastrelay.streams.state import PUBLIC_NAMES
-from fastrelay.streams.stream import Stream
+from fastrelay.streams.stream import Decision, Stream
 from fastrelay.streams.viewers import Viewer
 from fastrelay.wire.redact import redact
 
@@ -18,6 +19,19 @@ def timestamp(unix: float) -> str:
 
 def stream_status(stream: Stream, *, reveal: bool) -> dict[str, Any]:
     """The status of a stream, running or not; `reveal` shows the source's credentials."""
+    return {**stream_figures(stream, reveal=reveal), "events": shown_events(stream.events)}
+
+
+def shown_events(events: Iterable[Decision]) -> list[dict[str, str]]:
+    """Decisions as the status shows them."""
+    return [
+        {"at": timestamp(decision.at), "event": decision.event, "detail": redact(decision.detail)}
+        for decision in events
+    ]
+
+
+def stream_figures(stream: Stream, *, reveal: bool) -> dict[str, Any]:
+    """The status without its events: what may change every second, cheap enough to be read that often."""
     run = stream.run
     running = stream.running and run is not None
     url = stream.source_url if running else stream.source_urls[0]
@@ -45,10 +59,6 @@ def stream_status(stream: Stream, *, reveal: bool) -> dict[str, Any]:
         "hls_bytes": run.hls.store.bytes if run is not None and run.hls is not None else 0,
         "continuity_errors": totals.continuity_errors,
         "packets_lost": totals.lost,
-        "events": [
-            {"at": timestamp(decision.at), "event": decision.event, "detail": redact(decision.detail)}
-            for decision in stream.events
-        ],
     }
 
 

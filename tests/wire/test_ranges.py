@@ -1,5 +1,4 @@
 import pytest
-
 from fastrelay.wire.ranges import parse_range
 
 

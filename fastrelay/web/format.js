@@ -1,0 +1,28 @@
+// Figures for people. Digits have one width in the style sheet, so a number that changes moves nothing beside it.
+
+export function bitrate(bits) {
+  if (!bits) return '0';
+  if (bits >= 1e9) return `${(bits / 1e9).toFixed(2)} Gbit/s`;
+  if (bits >= 1e6) return `${(bits / 1e6).toFixed(1)} Mbit/s`;
+  return `${Math.round(bits / 1e3)} kbit/s`;
+}
+
+export function bytes(count) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = count < 1 ? 0 : Math.min(Math.floor(Math.log10(count) / 3), units.length - 1);
+  return `${(count / 1000 ** power).toFixed(power ? 1 : 0)} ${units[power]}`;
+}
+
+export function duration(seconds) {
+  const whole = Math.floor(seconds);
+  const two = (number) => String(number).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+export const count = (number, one, many = `${one}s`) => `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
+
+export const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour12: false });
+
+export const moment = (iso) => (iso ? new Date(iso).toLocaleString([], { hour12: false }) : 'never');

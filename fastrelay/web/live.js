@@ -1,0 +1,109 @@
+// What runs now: totals, and a card per stream.
+import { api } from './api.js';
+import { $, button, dialog, el, reconcile, setText } from './dom.js';
+import { bitrate, bytes, clock, count, duration } from './format.js';
+import { nameOf, sourcesOf } from './names.js';
+import { Player } from './player.js';
+import { shareStream, watchPath } from './share.js';
+import { onChange, state } from './streams.js';
+
+const EVENTS_SHOWN = 3;
+const CONNECTIONS = { live: 'live', waiting: 'connecting …', paused: 'paused' };
+const TOTALS = {
+  Streams: (all) => String(all.length),
+  Viewers: (all) => String(sum(all, 'clients')),
+  In: (all) => bitrate(state.streams.size ? (state.samples.at(-1)?.[3] ?? 0) : 0),
+  Out: (all) => bitrate(state.streams.size ? (state.samples.at(-1)?.[4] ?? 0) : 0),
+};
+const FIGURES = {
+  Viewers: (s) => `${s.clients_ts} TS · ${s.clients_hls} HLS`,
+  Bitrate: (s) => bitrate(s.bitrate),
+  Uptime: (s) => duration(s.uptime_seconds),
+  Source: (s) => `${s.source_index + 1}${sourcesOf(s.id) ? ` of ${sourcesOf(s.id).length}` : ''}`,
+  Switches: (s) => String(s.switches),
+  Dropped: (s) => count(s.dropped_slow, 'slow viewer'),
+  Delivered: (s) => bytes(s.bytes_streamed),
+  Memory: (s) => bytes(s.ring_bytes + s.hls_bytes),
+};
+
+const sum = (all, key) => all.reduce((total, status) => total + status[key], 0);
+
+// The name and value of each figure, as a list whose values `update` sets.
+function figures(table) {
+  const values = Object.keys(table).map(() => el('dd'));
+  const element = Object.keys(table).map((name, index) => el('div', {}, el('dt', {}, name), values[index]));
+  return { element, update: (subject) => Object.values(table).forEach((read, index) => setText(values[index], read(subject))) };
+}
+
+export function start() {
+  const totals = figures(TOTALS);
+  $('totals').append(...totals.element);
+  onChange(() => {
+    const all = [...state.streams.values()].sort((a, b) => a.id.localeCompare(b.id));
+    setText($('connection'), CONNECTIONS[state.connection]);
+    $('connection').dataset.state = state.connection;
+    totals.update(all);
+    reconcile($('streams'), all, (status) => status.id, card);
+    $('streams-empty').hidden = all.length > 0 || state.connection !== 'live';
+    setText($('streams-empty'), 'Nothing runs: a stream starts when somebody watches it. Add a relay under Relays, or import a list under Playlists, and press Play.');
+  });
+}
+
+function card({ id }) {
+  const title = el('h2');
+  const badge = el('span', { class: 'badge' });
+  const source = el('p', { class: 'source' });
+  const list = figures(FIGURES);
+  const events = el('ol', { class: 'events' });
+  const post = (what) => button(what === 'stop' ? 'Stop' : 'Switch source', () => api(`/api/streams/${encodeURIComponent(id)}/${what}`, { method: 'POST' }));
+  const made = el(
+    'article',
+    { class: 'card', 'data-stream': id },
+    el('header', {}, title, el('code', {}, id), badge),
+    el('dl', { class: 'figures' }, ...list.element),
+    source,
+    events,
+    el(
+      'div',
+      { class: 'actions' },
+      el('button', { type: 'button', class: 'primary', onclick: () => play(id) }, 'Play'),
+      el('button', { type: 'button', onclick: () => shareStream(id, title.textContent) }, 'Addresses'),
+      button('Viewers', () => showViewers(id, title.textContent)),
+      post('switch'),
+      post('stop'),
+    ),
+  );
+  let last = null;
+  made.update = (status) => {
+    last = status;
+    setText(title, nameOf(id, () => made.update(last)));
+    setText(badge, status.state);
+    badge.dataset.state = status.state;
+    setText(source, status.source_url);
+    list.update(status);
+    reconcile(events, status.events.slice(-EVENTS_SHOWN).reverse(), (event) => `${event.at} ${event.event} ${event.detail}`, eventLine);
+  };
+  return made;
+}
+
+function eventLine({ at, event, detail }) {
+  const made = el('li', {}, el('time', { datetime: at }, clock(at)), el('b', {}, event), el('span', {}, detail));
+  made.update = () => {};
+  return made;
+}
+
+async function showViewers(id, name) {
+  const { clients } = await api(`/api/streams/${encodeURIComponent(id)}/clients`);
+  const row = (tag, cells) => el('tr', {}, ...cells.map((cell) => el(tag, {}, cell)));
+  const rows = clients.map((one) => row('td', [one.kind.toUpperCase(), one.address, duration(one.seconds), bytes(one.bytes), `${one.lag_seconds.toFixed(1)} s`, one.user_agent]));
+  const head = row('th', ['Kind', 'Address', 'For', 'Got', 'Lag', 'Player']);
+  const table = el('div', { class: 'scroll', tabindex: '0' }, el('table', {}, el('thead', {}, head), el('tbody', {}, ...rows)));
+  dialog(`Viewers of ${name}`, [clients.length ? table : el('p', { class: 'empty' }, 'Nobody watches now.')]);
+}
+
+// Plays in a dialog; what it showed is left when that is closed.
+export function play(id) {
+  const player = new Player(id);
+  const page = el('a', { href: watchPath(id) + location.search, target: '_blank', rel: 'noopener' }, 'Open the player page');
+  dialog(nameOf(id, () => {}), [player.element, el('p', { class: 'hint' }, page)], () => player.destroy()).classList.add('wide');
+}

@@ -1,0 +1,87 @@
+// Viewers and bitrate of the last ten minutes, drawn by uPlot.
+import { $, el } from './dom.js';
+import { bitrate } from './format.js';
+import { onChange, state, takeSample } from './streams.js';
+
+const MINUTES = 10;
+const HEIGHT = 130;
+
+// Columns of a sample: its time, viewers of TS and HLS, bits per second in and out.
+const PLOTS = [
+  { id: 'plot-viewers', columns: [1, 2], names: ['TS', 'HLS'], format: (value) => String(Math.round(value)) },
+  { id: 'plot-bitrate', columns: [3, 4], names: ['in', 'out'], format: bitrate },
+];
+
+export async function start() {
+  let uPlot;
+  try {
+    uPlot = (await import('/web/vendor/uplot.js')).default;
+  } catch {
+    for (const { id } of PLOTS) $(id).append(el('p', { class: 'hint' }, 'Plots need uPlot, which is not installed.'));
+    return;
+  }
+  document.head.append(el('link', { rel: 'stylesheet', href: '/web/vendor/uplot.css' }));
+  for (const plot of PLOTS) draw(uPlot, plot);
+  // Where nothing runs, the server is silent.
+  setInterval(() => {
+    const now = Date.now() / 1000;
+    const last = state.samples.at(-1)?.[0] ?? 0;
+    if (state.connection === 'live' && !state.streams.size && now - last > 2 * state.step) takeSample(now, [0, 0, 0, 0]);
+  }, 2000);
+}
+
+function draw(uPlot, plot) {
+  const box = $(plot.id);
+  let chart = null;
+  const data = () => [0, ...plot.columns].map((column) => state.samples.map((sample) => sample[column]));
+  const make = () => {
+    chart?.destroy();
+    chart = new uPlot(options(plot, box.clientWidth), data(), box);
+  };
+  make();
+  new ResizeObserver(() => chart.setSize({ width: box.clientWidth, height: HEIGHT })).observe(box);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', make);
+  let drawn = null;
+  onChange(() => {
+    const last = state.samples.at(-1);
+    if (last === drawn) return;
+    drawn = last;
+    chart.setData(data());
+    box.setAttribute('aria-label', label(plot, last));
+  });
+}
+
+function label({ columns, names, format }, sample) {
+  if (!sample) return 'no data yet';
+  return names.map((name, index) => `${name}: ${format(sample[columns[index]])}`).join(', ');
+}
+
+function options({ names, format }, width) {
+  const style = getComputedStyle(document.documentElement);
+  const color = (name) => style.getPropertyValue(name).trim();
+  const axis = { stroke: color('--faint'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
+  return {
+    width,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 4, 0, 0],
+    scales: {
+      x: { time: true, range: (self, from, to) => [(to ?? 0) - 60 * MINUTES, to ?? 60 * MINUTES] },
+      y: { range: (self, from, to) => [0, Math.max(1, to ?? 1) * 1.15] },
+    },
+    axes: [
+      { ...axis, space: 70, size: 26, values: (self, times) => times.map((time) => new Date(time * 1000).toTimeString().slice(0, 5)) },
+      { ...axis, size: 74, space: 34, values: (self, values) => values.map((value) => format(value)) },
+    ],
+    series: [
+      {},
+      ...names.map((name, index) => ({
+        label: name,
+        stroke: color(index ? '--second' : '--accent'),
+        width: 2,
+        points: { show: false },
+      })),
+    ],
+  };
+}
