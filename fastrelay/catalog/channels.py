@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from fastrelay.catalog.m3u import Attributes, Entry, is_secret, read_entry
+from fastrelay.catalog.search import fold
 from fastrelay.catalog.store import Store
 
 Values = dict[str, int | str | None]
@@ -76,8 +77,8 @@ class Channels:
     async def find(
         self, search: str = "", group: str | None = None, offset: int = 0, limit: int = 100
     ) -> tuple[int, list[Channel]]:
-        """How many channels have `search` in their name, in any case, and are in `group`; and a page of them."""
-        values = {"search": search.casefold(), "group": group, "offset": offset, "limit": limit}
+        """How many channels have `search` in their name (see `fold`) and are in `group`; and a page of them."""
+        values = {"search": fold(search), "group": group, "offset": offset, "limit": limit}
 
         def work(db: sqlite3.Connection) -> tuple[int, list[Channel]]:
             (total,) = db.execute(_COUNT, values).fetchone()

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
-from fastrelay.catalog.playlists import Playlists
+from fastrelay.catalog.playlists import Playlist, Playlists
 from fastrelay.config import PlaylistEntry
 from fastrelay.errors import FastrelayError
 from fastrelay.wire.redact import redact
 
 log = logging.getLogger(__name__)
+
+Which = TypeVar("Which")
 
 RETRY, RETRY_MAX = 60.0, 3600.0
 """Seconds until a list that failed is tried again: the first time, and at most."""
@@ -23,7 +26,7 @@ class Keeper:
         self._playlists = playlists
         self._tasks: dict[PlaylistEntry | None, asyncio.Task[None]] = {}
         """What keeps each list of the configuration; None: the sweep at the start."""
-        self._made: dict[PlaylistEntry, asyncio.Task[None]] = {}
+        self._made: dict[tuple[int, PlaylistEntry], asyncio.Task[None]] = {}
         """The same for the lists of the API that have a refresh interval."""
 
     async def start(self, declared: Iterable[PlaylistEntry]) -> None:
@@ -42,21 +45,22 @@ class Keeper:
                 task.cancel()
         for entry in declared:
             if entry not in self._tasks:
-                self._tasks[entry] = asyncio.create_task(self._keep(entry))
+                self._tasks[entry] = asyncio.create_task(self._keep(entry, 0.0, self._playlists.import_entry, entry))
         await self.look_after()
 
     async def look_after(self) -> None:
         """Lists of the API have changed: keep what is there now. Raises StorageError."""
         now = time.time()
         kept = {
-            each.entry: (each.imported or now) + each.entry.refresh - now
+            (each.id, each.entry): (each.imported or now) + each.entry.refresh - now
             for each in await self._playlists.all()
             if each.origin == "api" and each.url is not None and each.entry.refresh is not None
         }
-        for entry in self._made.keys() - kept.keys():
-            self._made.pop(entry).cancel()
-        for entry in kept.keys() - self._made.keys():
-            self._made[entry] = asyncio.create_task(self._keep(entry, kept[entry]))
+        for key in self._made.keys() - kept.keys():
+            self._made.pop(key).cancel()
+        for playlist_id, entry in kept.keys() - self._made.keys():
+            keeping = self._keep(entry, kept[playlist_id, entry], self._playlists.refresh, playlist_id)
+            self._made[playlist_id, entry] = asyncio.create_task(keeping)
 
     async def stop(self) -> None:
         """Give up what is under way."""
@@ -72,13 +76,15 @@ class Keeper:
         except FastrelayError as error:
             log.error("the database could not be swept: %s", error)
 
-    async def _keep(self, entry: PlaylistEntry, pause: float = 0.0) -> None:
+    async def _keep(
+        self, entry: PlaylistEntry, pause: float, again: Callable[[Which], Awaitable[Playlist]], which: Which
+    ) -> None:
         """Import the list in `pause` seconds, and then again and again."""
         retry = RETRY
         await asyncio.sleep(pause)
         while True:
             try:
-                playlist = await self._playlists.import_entry(entry)
+                playlist = await again(which)
             except FastrelayError as error:
                 log.warning("the playlist '%s' stays as it is: %s", entry.name, redact(str(error)))
                 pause = min(retry, entry.refresh or retry)

@@ -144,7 +144,7 @@ class Playlists:
         return await self._to_the_end(self._import(await self._wished(name, "", wishes), file, None))
 
     async def import_entry(self, entry: PlaylistEntry) -> Playlist:
-        """Import a list of the configuration, or one of the API once more. Raises SourceError, StageError."""
+        """Import a list of the configuration. Raises SourceError, StageError."""
         return await self._fetch_and_import(entry)
 
     async def refresh(self, playlist_id: int) -> Playlist:
@@ -155,7 +155,7 @@ class Playlists:
         playlist = await self.get(playlist_id)
         if playlist.url is None:
             raise UploadedPlaylistError(playlist.name)
-        return await self._to_the_end(self._fetch_and_import(playlist.entry))
+        return await self._to_the_end(self._fetch_and_import(playlist.entry, playlist_id))
 
     async def delete(self, playlist_id: int) -> None:
         """Its channels are gone at once and for good. Raises UnknownPlaylistError, ConfiguredPlaylistError."""
@@ -211,14 +211,14 @@ class Playlists:
         await self._imported()
         self._begin(sweep(self._store))
 
-    async def _fetch_and_import(self, entry: PlaylistEntry) -> Playlist:
+    async def _fetch_and_import(self, entry: PlaylistEntry, known: int | None = None) -> Playlist:
         try:
             if entry.url.startswith("file:"):  # only the configuration may name one
                 return await self._import(entry, Path(unquote(entry.url.removeprefix("file://"))), None)
             async with self.work_folder() as folder:
                 async with self._fetching:
                     base = await self._fetch(entry.url, folder / "list")
-                return await self._import(entry, folder / "list", base)
+                return await self._import(entry, folder / "list", base, known)
         except FastrelayError as error:
             failure = redact(str(error))
             await self._store.write(
@@ -226,8 +226,13 @@ class Playlists:
             )
             raise
 
-    async def _import(self, entry: PlaylistEntry, file: Path, base: str | None) -> Playlist:
+    async def _import(self, entry: PlaylistEntry, file: Path, base: str | None, known: int | None = None) -> Playlist:
+        """`known` is the list that is refreshed: it may be another by now, or gone."""
         async with self._importing, self.work_folder() as folder:
+            if known is not None:
+                fetched, entry = entry.url, (await self.get(known)).entry
+                if entry.url != fetched:
+                    raise StorageError("the playlist was imported from elsewhere meanwhile")
             found = await self._store.read(lambda db: _by_name(db, entry.name))
             before = found or (0, None)
             staging = folder / "staging"

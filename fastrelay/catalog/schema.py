@@ -71,7 +71,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             lead INTEGER NOT NULL,
             joined INTEGER NOT NULL,
             grp TEXT NOT NULL,
-            folded TEXT NOT NULL,  -- the name, case-folded, for searching
+            folded TEXT NOT NULL,  -- the name as it is searched for
             url TEXT NOT NULL,  -- with the headers that the entry asks for
             text TEXT NOT NULL,  -- its lines but the URL
             shown TEXT,  -- the same without the provider's credentials, where there were some

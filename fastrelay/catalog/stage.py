@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from fastrelay.catalog.m3u import Entry, NotAListError, Parser, for_viewers, source_url, write_entry
+from fastrelay.catalog.search import fold
 from fastrelay.errors import FastrelayError
 
 LIST_MAX = 2 << 30
@@ -163,7 +164,7 @@ def _row(position: int, entry: Entry, joins: bool) -> tuple[Any, ...]:
     shown = None if viewers is entry else write_entry(viewers)
     joined = joins and tvg_id != ""
     digest = zlib.crc32(f"{joined:d}{text}{url}".encode()) ^ position if joined else zlib.crc32(f"{text}{url}".encode())
-    folded = entry.name.casefold()
+    folded = fold(entry.name)
     group = entry.group
     return (
         position, position, None, joined, tvg_id, entry.name, group, folded, entry.url, url, text,

@@ -41,7 +41,7 @@ class ChannelEndpoints:
         router.add("POST", "/api/channels/{id}/relay", self.make_relay)
 
     async def find(self, request: Request) -> Response:
-        """`search` is a part of the name in any case, `group` a whole group."""
+        """`search` is a part of the name, in any case and without accents, `group` a whole group."""
         self._access.require_admin(request)
         query = request.query
         try:

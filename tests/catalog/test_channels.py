@@ -163,6 +163,19 @@ async def test_finding(catalogue: Catalogue) -> None:
     assert await catalogue.channels.find(offset=30) == (30, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "searched"),
+    [
+        ("100% Sport_x", "%"), ("100% Sport_x", "T_X"), ("a\\b", "\\"), ("it's \"x\"", "'s \""),
+        ("Straße", "STRASSE"), ("İstanbul", "istanbul"), ("e\u0301te\u0301", "ÉTÉ"), ("Télé", "tele"),
+        ("\u65e5\u672c", "\u672c"), ("😀 x", "😀"), ("ﬁsh", "FISH"),
+    ],
+)  # fmt: skip
+async def test_what_people_type_is_found_and_nothing_else(catalogue: Catalogue, name: str, searched: str) -> None:
+    await catalogue.take("p", entry(name, url="http://a/1"), entry("Other", url="http://a/2"))
+    assert [channel.entry.name for channel in (await catalogue.channels.find(search=searched))[1]] == [name]
+
+
 async def test_an_export_in_pieces_is_the_whole_list(catalogue: Catalogue) -> None:
     await catalogue.take("p", *(entry(f"P{n}") for n in range(7)))
     await catalogue.take("q", *(entry(f"Q{n}", url="http://me:secret@q/") for n in range(4)))
