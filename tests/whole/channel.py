@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,6 +47,15 @@ def uris(playlist: bytes) -> list[str]:
     for line in playlist.decode().splitlines():
         found += _URI.findall(line) if line.startswith("#") else [line] if line else []
     return found
+
+
+async def playlist_when(server: Server, predicate: Callable[[bytes], bool], within: float = 40) -> bytes:
+    """The channel's playlist, asked for again and again until the predicate holds; it is there all the time."""
+    end = asyncio.get_running_loop().time() + within
+    while not predicate(body := await playlist(server)):
+        assert asyncio.get_running_loop().time() < end, f"not within {within} s: {body.decode()}"
+        await asyncio.sleep(0.1)
+    return body
 
 
 async def playlist(server: Server, path: str = PATH, **headers: str) -> bytes:
