@@ -54,14 +54,15 @@ RECIPES = {
 """Clips of 12 s at 25 frames per second, a key frame each second unless the name says otherwise."""
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
+    """The path of a program; skips the test where it is not installed."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"{name} is not installed: apt-get install ffmpeg")
     return path
 
 
-def _folder() -> Path:
+def clips_folder() -> Path:
     """Clips are kept between sessions, per user; a clip's name carries its recipe, so that none is ever stale."""
     folder = Path(tempfile.gettempdir()) / f"fastrelay-clips-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -71,8 +72,8 @@ def _folder() -> Path:
 
 def clip(name: str) -> Path:
     """A clip of `RECIPES`, made once for all processes; skips the test without ffmpeg."""
-    ffmpeg, recipe = _tool("ffmpeg"), RECIPES[name]
-    path = _folder() / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.ts"
+    ffmpeg, recipe = tool("ffmpeg"), RECIPES[name]
+    path = clips_folder() / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.ts"
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
@@ -85,7 +86,7 @@ def clip(name: str) -> Path:
 
 def ffprobe(source: str | Path, *arguments: str, timeout: float = 20) -> dict[str, Any]:
     """What ffprobe says with these arguments, as JSON; raises when it fails or takes longer than `timeout` seconds."""
-    command = [_tool("ffprobe"), "-v", "error", *arguments, "-of", "json", str(source)]
+    command = [tool("ffprobe"), "-v", "error", *arguments, "-of", "json", str(source)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     assert result.returncode == 0, f"ffprobe {source}: {result.stderr}"
     parsed: dict[str, Any] = json.loads(result.stdout)
@@ -102,7 +103,7 @@ def ffprobe_packets(source: str | Path, seconds: float | None = None, timeout: f
 def ffmpeg_decode(source: str | Path, seconds: float | None = None, timeout: float = 30) -> tuple[int, str]:
     """Decode all streams (the first `seconds`): the number of video frames, and all that ffmpeg complained about."""
     limit = ("-t", str(seconds)) if seconds else ()
-    command = [_tool("ffmpeg"), "-hide_banner", "-nostdin", "-nostats", "-v", "warning", "-progress", "pipe:1"]
+    command = [tool("ffmpeg"), "-hide_banner", "-nostdin", "-nostats", "-v", "warning", "-progress", "pipe:1"]
     command += ["-i", str(source), *limit, "-f", "null", "-"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     frames = re.findall(r"^frame=\s*(\d+)", result.stdout, re.MULTILINE)
