@@ -18,7 +18,7 @@ class Board:
 
     - `snapshot`: the streams as `/api/streams/status` shows them, and the history.
     - `update`: the running streams again, of their events only the new ones, and the sample if one was taken. A
-      stream that is not named any more has stopped.
+      stream that has stopped is named once more, with its last events, and then no more.
 
     `clock` gives the Unix time.
     """
@@ -28,8 +28,8 @@ class Board:
         self._clock = clock
         self._history = History()
         self._sample: Sample | None = None
-        self._told: dict[str, Decision] = {}
-        """The newest event of each stream that readers know."""
+        self._told: dict[str, tuple[Stream, Decision]] = {}
+        """The streams that ran at the last update, with the newest event that readers know."""
 
     def sample(self, now: float) -> None:
         """Take the next sample of the history; `now` on any clock."""
@@ -44,13 +44,15 @@ class Board:
     def updates(self, audiences: set[bool]) -> dict[bool, bytes]:
         """The next update by what it reveals, for the audiences that are there."""
         running = self._manager.running()
-        news = {stream.id: shown_events(self._news(stream)) for stream in running}
-        self._told = {stream.id: stream.events[-1] for stream in running if stream.events}
+        stopped = [stream for stream, _ in self._told.values() if not stream.running]
+        shown = [*running, *stopped]
+        news = {stream.id: shown_events(self._news(stream)) for stream in shown}
+        self._told = {stream.id: (stream, stream.events[-1]) for stream in running}
         sample, self._sample = self._sample, None
         rendered = {}
         for reveal in audiences:
             streams = []
-            for stream in running:
+            for stream in shown:
                 figures = stream_figures(stream, reveal=reveal)
                 if news[stream.id]:
                     figures["events"] = news[stream.id]
@@ -59,7 +61,7 @@ class Board:
         return rendered
 
     def _news(self, stream: Stream) -> list[Decision]:
-        told = self._told.get(stream.id)
+        _, told = self._told.get(stream.id, (None, None))
         return list(takewhile(lambda event: event is not told, reversed(stream.events)))[::-1]
 
 

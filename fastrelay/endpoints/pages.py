@@ -53,6 +53,7 @@ class Pages:
     def register(self, router: Router) -> None:
         router.add("GET", "/", self.dashboard)
         router.add("GET", "/watch/{id}", self.player)
+        router.add("GET", "/favicon.ico", self.icon)
         router.add("GET", "/web/{name}", self.file)
         router.add("GET", "/web/vendor/{name}", self.vendor_file)
 
@@ -62,6 +63,10 @@ class Pages:
     async def player(self, request: Request) -> Response:
         """The same page for every stream: it asks for the stream by its own address. Only `?embed` may be framed."""
         return await self._serve("watch.html", request, _ANYWHERE if "embed" in request.query else _ALONE)
+
+    async def icon(self, request: Request) -> Response:
+        """What browsers ask for unasked beside answers that are no pages; they go by the type, not by the name."""
+        return await self._serve("favicon.svg", request, ())
 
     async def file(self, request: Request) -> Response:
         return await self._serve(request.params["name"], request, ())

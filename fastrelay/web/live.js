@@ -1,19 +1,19 @@
 // What runs now: totals, and a card per stream.
 import { api } from './api.js';
 import { $, button, dialog, el, reconcile, setText } from './dom.js';
-import { bitrate, bytes, clock, count, duration } from './format.js';
+import { bitrate, bytes, clock, duration } from './format.js';
 import { nameOf, sourcesOf } from './names.js';
 import { Player } from './player.js';
 import { shareStream, watchPath } from './share.js';
-import { onChange, state } from './streams.js';
+import { onChange, running, state } from './streams.js';
 
 const EVENTS_SHOWN = 3;
 const CONNECTIONS = { live: 'live', waiting: 'connecting …', paused: 'paused' };
 const TOTALS = {
   Streams: (all) => String(all.length),
   Viewers: (all) => String(sum(all, 'clients')),
-  In: (all) => bitrate(state.streams.size ? (state.samples.at(-1)?.[3] ?? 0) : 0),
-  Out: (all) => bitrate(state.streams.size ? (state.samples.at(-1)?.[4] ?? 0) : 0),
+  In: (all) => bitrate(all.length ? (state.samples.at(-1)?.[3] ?? 0) : 0),
+  Out: (all) => bitrate(all.length ? (state.samples.at(-1)?.[4] ?? 0) : 0),
 };
 const FIGURES = {
   Viewers: (s) => `${s.clients_ts} TS · ${s.clients_hls} HLS`,
@@ -21,7 +21,7 @@ const FIGURES = {
   Uptime: (s) => duration(s.uptime_seconds),
   Source: (s) => `${s.source_index + 1}${sourcesOf(s.id) ? ` of ${sourcesOf(s.id).length}` : ''}`,
   Switches: (s) => String(s.switches),
-  Dropped: (s) => count(s.dropped_slow, 'slow viewer'),
+  Dropped: (s) => `${s.dropped_slow} slow`,
   Delivered: (s) => bytes(s.bytes_streamed),
   Memory: (s) => bytes(s.ring_bytes + s.hls_bytes),
 };
@@ -42,7 +42,7 @@ export function start() {
     const all = [...state.streams.values()].sort((a, b) => a.id.localeCompare(b.id));
     setText($('connection'), CONNECTIONS[state.connection]);
     $('connection').dataset.state = state.connection;
-    totals.update(all);
+    totals.update(running());
     reconcile($('streams'), all, (status) => status.id, card);
     $('streams-empty').hidden = all.length > 0 || state.connection !== 'live';
     setText($('streams-empty'), 'Nothing runs: a stream starts when somebody watches it. Add a relay under Relays, or import a list under Playlists, and press Play.');
@@ -52,7 +52,7 @@ export function start() {
 function card({ id }) {
   const title = el('h2');
   const badge = el('span', { class: 'badge' });
-  const source = el('p', { class: 'source' });
+  const sources = el('ol', { class: 'sources' });
   const list = figures(FIGURES);
   const events = el('ol', { class: 'events' });
   const post = (what) => button(what === 'stop' ? 'Stop' : 'Switch source', () => api(`/api/streams/${encodeURIComponent(id)}/${what}`, { method: 'POST' }));
@@ -61,7 +61,7 @@ function card({ id }) {
     { class: 'card', 'data-stream': id },
     el('header', {}, title, el('code', {}, id), badge),
     el('dl', { class: 'figures' }, ...list.element),
-    source,
+    sources,
     events,
     el(
       'div',
@@ -79,15 +79,28 @@ function card({ id }) {
     setText(title, nameOf(id, () => made.update(last)));
     setText(badge, status.state);
     badge.dataset.state = status.state;
-    setText(source, status.source_url);
+    showSources(sources, status);
     list.update(status);
     reconcile(events, status.events.slice(-EVENTS_SHOWN).reverse(), (event) => `${event.at} ${event.event} ${event.detail}`, eventLine);
   };
   return made;
 }
 
+// All sources in their order where we may know them, else the one in use.
+function showSources(list, { id, source_index: current, source_url: url }) {
+  const all = sourcesOf(id) ?? [url];
+  const used = all.length > 1 ? current : 0;
+  const shown = `${used} ${all.join('\n')}`;
+  if (list.dataset.shown === shown) return;
+  list.dataset.shown = shown;
+  list.replaceChildren(...all.map((each, index) => el('li', { 'aria-current': index === used }, each)));
+}
+
+// The API counts sources from zero, people from one.
+const forPeople = (detail) => detail.replace(/\bsource (\d+)\b/g, (all, index) => `source ${Number(index) + 1}`);
+
 function eventLine({ at, event, detail }) {
-  const made = el('li', {}, el('time', { datetime: at }, clock(at)), el('b', {}, event), el('span', {}, detail));
+  const made = el('li', {}, el('time', { datetime: at }, clock(at)), el('b', {}, event), el('span', {}, forPeople(detail)));
   made.update = () => {};
   return made;
 }

@@ -14,7 +14,7 @@ export class Player {
     this.video = el('video', { autoplay: true, playsinline: true, controls: true, 'aria-label': `Video of ${id}` });
     this.video.muted = true;
     this.message = el('p', { class: 'message', role: 'alert', hidden: true });
-    this.unmute = el('button', { type: 'button', class: 'unmute', onclick: () => this.sound() }, '🔇 Unmute');
+    this.unmute = el('button', { type: 'button', class: 'unmute', onclick: () => this.sound() }, 'Unmute');
     this.video.addEventListener('volumechange', () => (this.unmute.hidden = !this.video.muted));
     this.video.addEventListener('playing', () => this.tell(''));
     this.figures = Object.fromEntries(['behind', 'buffer', 'bitrate', 'player'].map((name) => [name, el('dd', {}, '–')]));

@@ -1,15 +1,15 @@
 // Viewers and bitrate of the last ten minutes, drawn by uPlot.
 import { $, el } from './dom.js';
 import { bitrate } from './format.js';
-import { onChange, state, takeSample } from './streams.js';
+import { onChange, state } from './streams.js';
 
 const MINUTES = 10;
 const HEIGHT = 130;
 
 // Columns of a sample: its time, viewers of TS and HLS, bits per second in and out.
 const PLOTS = [
-  { id: 'plot-viewers', columns: [1, 2], names: ['TS', 'HLS'], format: (value) => String(Math.round(value)) },
-  { id: 'plot-bitrate', columns: [3, 4], names: ['in', 'out'], format: bitrate },
+  { id: 'plot-viewers', columns: [1, 2], names: ['TS', 'HLS'], axis: 34, format: (value) => String(Math.round(value)) },
+  { id: 'plot-bitrate', columns: [3, 4], names: ['in', 'out'], axis: 82, format: bitrate },
 ];
 
 export async function start() {
@@ -22,12 +22,6 @@ export async function start() {
   }
   document.head.append(el('link', { rel: 'stylesheet', href: '/web/vendor/uplot.css' }));
   for (const plot of PLOTS) draw(uPlot, plot);
-  // Where nothing runs, the server is silent.
-  setInterval(() => {
-    const now = Date.now() / 1000;
-    const last = state.samples.at(-1)?.[0] ?? 0;
-    if (state.connection === 'live' && !state.streams.size && now - last > 2 * state.step) takeSample(now, [0, 0, 0, 0]);
-  }, 2000);
 }
 
 function draw(uPlot, plot) {
@@ -56,7 +50,7 @@ function label({ columns, names, format }, sample) {
   return names.map((name, index) => `${name}: ${format(sample[columns[index]])}`).join(', ');
 }
 
-function options({ names, format }, width) {
+function options({ names, format, axis: room }, width) {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: color('--faint'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
@@ -72,7 +66,7 @@ function options({ names, format }, width) {
     },
     axes: [
       { ...axis, space: 70, size: 26, values: (self, times) => times.map((time) => new Date(time * 1000).toTimeString().slice(0, 5)) },
-      { ...axis, size: 74, space: 34, values: (self, values) => values.map((value) => format(value)) },
+      { ...axis, size: room, space: 34, values: (self, values) => values.map((value) => format(value)) },
     ],
     series: [
       {},

@@ -42,7 +42,7 @@ function line(relay) {
   );
   made.showState = () => {
     const status = state.streams.get(now.output_path);
-    const text = status ? `${status.state} · source ${status.source_index + 1}` : 'idle';
+    const text = status?.active ? `${status.state} · source ${status.source_index + 1}` : 'idle';
     setText(badge, text);
     badge.dataset.state = status?.state ?? 'idle';
   };

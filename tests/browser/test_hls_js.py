@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from fastrelay.demo import clip_path
 from tests.kit.browser import MODULES, Browser, Tab
 from tests.kit.clips import clip
@@ -10,6 +12,8 @@ from tests.kit.server import Server
 HLS_JS = MODULES / "hls.js/dist/hls.min.js"
 STARVED_MAX = 1.0
 """Seconds for which the player may at most have nothing to play."""
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PLAYER = """
 // A page of the server's own origin that the server does not have.
@@ -52,8 +56,8 @@ def _relay(*files: Path) -> Server:
     )
 
 
-async def test_it_plays_the_demo_and_a_switch_to_another_size() -> None:
-    async with _relay(clip_path(), clip("h264_other")) as server, Browser() as browser, browser.tab() as tab:
+async def test_it_plays_the_demo_and_a_switch_to_another_size(browser: Browser) -> None:
+    async with _relay(clip_path(), clip("h264_other")) as server, browser.tab() as tab:
         await _play(tab, server)
         await tab.run(PLAYS, to=3)
         assert (await tab.run(SEEN))["sizes"] == ["640x360"]

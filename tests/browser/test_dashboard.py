@@ -1,0 +1,222 @@
+"""The dashboard in Chromium, in front of a running server. Every tab fails its test when it complains or asks another
+host (see tests/kit/browser.py)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fastrelay.demo import clip_path
+from tests.kit.behaviours import LoopedFile, live
+from tests.kit.browser import MODULES, Browser, Tab
+from tests.kit.origin import Origin
+from tests.kit.server import Server
+
+CLIP = LoopedFile(clip_path(), 8)
+QUICK = {"streams": {"idle_timeout": "1s"}, "hls": {"segment_duration": "1s", "session_timeout": "2s"}}
+JSQR = MODULES / "jsqr/dist/jsQR.js"
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+OPEN = "await page.goto(url); await page.waitForFunction(() => connection.dataset.state === 'live')"
+ADD = """
+await page.getByRole('link', { name: 'Relays' }).click();
+await page.getByRole('button', { name: 'Add relay' }).click();
+await page.getByRole('textbox', { name: 'Name' }).fill(name);
+await page.getByRole('textbox', { name: 'Sources' }).fill(sources);
+await page.getByRole('button', { name: 'Add', exact: true }).click();
+await page.getByRole('listitem').filter({ hasText: name }).waitFor();
+"""
+PLAY = "await page.locator('section:visible').getByRole('button', { name: 'Play' }).first().click()"
+MOVES = """
+await page.waitForFunction(() => document.querySelector('video').currentTime > 1, null, { timeout: 40000 });
+const grab = () => page.evaluate(() => {
+  const video = document.querySelector('video');
+  const canvas = Object.assign(document.createElement('canvas'), { width: 160, height: 90 });
+  canvas.getContext('2d').drawImage(video, 0, 0, 160, 90);
+  return [canvas.toDataURL(), video.currentTime];
+});
+const first = await grab();
+await page.waitForFunction((before) => document.querySelector('video').currentTime > before + 0.5, first[1]);
+return [first, await grab()];
+"""
+VIEWERS = "await page.locator('[data-stream=moving] dd', { hasText: text }).first().waitFor()"
+DROP = """
+const data = await page.evaluateHandle(([name, text]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([text], name));
+  return transfer;
+}, [name, text]);
+await page.dispatchEvent('.drop', 'dragover', { dataTransfer: data });
+await page.dispatchEvent('.drop', 'drop', { dataTransfer: data });
+"""
+TEXT = "return await page.locator(selector).first().innerText()"
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def dashboard(
+    browser: Browser, config: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[tuple[Server, Tab]]:
+    """A server, and the dashboard of it in a tab."""
+    async with Server(config) as server, browser.tab(**options) as tab:
+        await tab.run(OPEN, url=server.url("/"))
+        yield server, tab
+
+
+async def test_a_relay_is_added_and_watched_in_two_tabs_over_one_upstream(browser: Browser) -> None:
+    async with Origin() as origin, Server(QUICK) as server, browser.tab() as watcher:
+        url = origin.route("/live", live(CLIP, burst=4))
+        await watcher.run(OPEN, url=server.url("/"))
+        assert "Nothing runs" in await watcher.run(TEXT, selector="#streams-empty")
+        async with browser.tab() as tab:
+            await tab.run(OPEN, url=server.url("/"))
+            await tab.run(ADD, name="Moving", sources=url)
+            await tab.run(PLAY)
+            (before, at), (after, later) = await tab.run(MOVES)
+            assert later > at
+            assert before != after
+            await watcher.run(VIEWERS, text="0 TS · 1 HLS")
+            async with browser.tab() as second:
+                await second.run(OPEN, url=server.url("/#relays"))
+                await second.run(PLAY)
+                await second.run(MOVES)
+                await watcher.run(VIEWERS, text="0 TS · 2 HLS")
+                assert origin.requests("/live") == 1
+        await watcher.run(VIEWERS, text="0 TS · 0 HLS")
+        await watcher.run("await page.locator('[data-stream=moving] .badge', { hasText: 'idle' }).waitFor()")
+        events = await watcher.run(TEXT, selector="[data-stream=moving] .events")
+        assert "stopped" in events
+        await origin.wait_for(lambda origin: origin.open_now() == 0)
+        assert origin.requests("/live") == 1
+
+
+async def test_a_list_is_imported_by_dropping_its_file_and_its_names_are_text(browser: Browser) -> None:
+    entries = [(f"Channel {number}", f"Group {number % 3}") for number in range(120)]
+    entries.insert(0, (HOSTILE, "<b>bold</b>"))
+    text = "#EXTM3U\n" + "".join(
+        f'#EXTINF:-1 group-title="{group}",{name}\nhttp://x.example/{at}.ts\n'
+        for at, (name, group) in enumerate(entries)
+    )
+    async with dashboard(browser) as (_, tab):
+        await tab.run("await page.goto(url + '#playlists')", url=(await tab.run("return page.url()")))
+        await tab.run(DROP, name="mine.m3u", text=text)
+        await tab.run("await page.getByText('mine: 121 added').waitFor()")
+        await tab.run("await page.getByRole('link', { name: 'Channels' }).click()")
+        await tab.run("await page.getByText('121 channels', { exact: true }).waitFor()")
+        first = "#channels-list li"
+        assert await tab.run(TEXT, selector=f"{first} b") == HOSTILE
+        assert await tab.run("return await page.locator('#channels-list img, #channels-list .about b').count()") == 0
+        await tab.run("await page.getByRole('button', { name: 'Next' }).click()")
+        await tab.run("await page.getByText('51–100 of 121').waitFor()")
+        assert await tab.run(TEXT, selector=f"{first} b") == "Channel 49"
+        await tab.run("await page.getByLabel('Group').selectOption('Group 1')")
+        await tab.run("await page.getByText('40 channels').waitFor()")
+        await tab.run("await page.getByLabel('Search channels').fill('nel 11')")
+        await tab.run("await page.getByText('3 channels').waitFor()")
+        await tab.run("await page.getByRole('button', { name: 'Make relay' }).first().click()")
+        await tab.run("await page.getByText('is at /stream/channel-').waitFor()")
+        await tab.run("await page.getByLabel('Group').selectOption({ index: 1 })")
+        await tab.run("await page.getByLabel('Search channels').fill('ONERROR')")
+        await tab.run("await page.getByText('1 channel', { exact: true }).waitFor()")
+        await tab.run("await page.getByRole('button', { name: 'Make relay' }).first().click()")
+        await tab.run("await page.getByRole('link', { name: 'Relays' }).click()")
+        await tab.run("await page.locator('#relays-list b', { hasText: name }).waitFor()", name=HOSTILE)
+        assert await tab.run("return await page.locator('#relays-list img').count()") == 0
+
+
+async def test_the_token_is_asked_for_when_needed_and_stays_in_the_tab(browser: Browser) -> None:
+    config = {"auth": {"admin_token": "right"}}
+    # A refusal is no fault of the page, but the browser's console shows it.
+    async with dashboard(browser, config, expected=("401 (Unauthorized)",)) as (_, tab):
+        assert await tab.run("return await page.locator('dialog').count()") == 0
+        await tab.run("await page.getByRole('link', { name: 'Playlists' }).click()")
+        use = "await page.getByLabel('auth.admin_token').fill(token); await page.keyboard.press('Enter')"
+        await tab.run(use, token="wrong")
+        await tab.run("await page.getByText('not the right token').waitFor()")
+        await tab.run(use, token="right")
+        await tab.run("await page.getByText('No lists yet').waitFor()")
+        kept = "return await page.evaluate(() => [Object.values(sessionStorage), localStorage.length, document.cookie])"
+        assert await tab.run(kept) == [["right"], 0, ""]
+        await tab.run("await page.getByRole('link', { name: 'Relays' }).click()")
+        await tab.run("await page.getByText('No relays yet').waitFor()")
+        assert await tab.run("return await page.locator('dialog').count()") == 0
+
+
+async def test_a_wrong_field_is_named_where_it_is(browser: Browser) -> None:
+    async with dashboard(browser, expected=("422 (Unprocessable", "409 (Conflict")) as (server, tab):
+        await tab.run(ADD, name="One", sources="http://x.example/1.ts")
+        await tab.run("await page.getByRole('button', { name: 'Add relay' }).click()")
+        await tab.run("await page.getByRole('textbox', { name: 'Name' }).fill('One')")
+        await tab.run("await page.getByRole('textbox', { name: 'Sources' }).fill('file:///etc/passwd')")
+        await tab.run("await page.keyboard.press('Tab'); await page.keyboard.press('Enter')")
+        await tab.run("await page.locator('#relay-sources-error', { hasText: 'source_urls[0]' }).waitFor()")
+        await tab.run("await page.getByRole('textbox', { name: 'Sources' }).fill('http://x.example/2.ts')")
+        await tab.run("await page.keyboard.press('Tab'); await page.keyboard.press('Enter')")
+        await tab.run("await page.locator('#relay-path-error', { hasText: 'one' }).waitFor()")
+        await tab.run("await page.keyboard.press('Escape')")
+        assert await tab.run("return await page.locator('dialog').count()") == 0
+        assert (await server.get("/api/relays")).json()["total"] == 1
+        await tab.run("await page.getByRole('button', { name: 'Delete' }).click()")
+        await tab.run("await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()")
+        await tab.run("await page.getByText('No relays yet').waitFor()")
+
+
+PHONE = {"viewport": {"width": 360, "height": 700}, "isMobile": True, "hasTouch": True}
+
+
+@pytest.mark.parametrize(
+    "options", [PHONE, {**PHONE, "colorScheme": "dark", "reducedMotion": "reduce"}], ids=["light", "dark"]
+)
+async def test_it_fits_a_phone_in_light_and_in_dark(browser: Browser, options: dict[str, Any]) -> None:
+    relays = [{"name": "A name of some length " * 4, "output_path": "a" * 60, "source_urls": [f"file://{clip_path()}"]}]
+    async with dashboard(browser, {**QUICK, "relays": relays}, **options) as (server, tab):
+        await tab.run("await page.goto(url)", url=server.url("/#relays"))
+        await tab.run(PLAY)
+        await tab.run(MOVES)
+        await tab.run("await page.getByRole('button', { name: 'Close' }).click()")
+        for view in ("live", "relays", "channels", "playlists"):
+            show = "await page.goto(url); await page.locator('#' + view).waitFor()"
+            await tab.run(show, url=server.url(f"/#{view}"), view=view)
+            wide = await tab.run("return await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)")
+            assert wide <= 0, view
+        back = await tab.run("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
+        shade = sum(int(part) for part in back.removeprefix("rgb(").removesuffix(")").split(","))
+        assert (shade < 3 * 60) == (options.get("colorScheme") == "dark")
+
+
+async def test_the_qr_code_is_the_address_of_the_list(browser: Browser) -> None:
+    async with dashboard(browser) as (server, tab):
+        await tab.run("await page.getByRole('button', { name: 'M3U' }).click()")
+        await tab.run("await page.getByRole('img', { name: 'QR code' }).waitFor()")
+        read = """
+        await page.addScriptTag({ url: '/web/jsqr.js' });
+        return await page.evaluate(() => {
+          const { width, height } = document.querySelector('.qr canvas');
+          const image = document.querySelector('.qr canvas').getContext('2d').getImageData(0, 0, width, height);
+          return jsQR(image.data, width, height).data;
+        });
+        """
+        # The page's policy allows no scripts but the server's, so the reader of codes comes as one of them.
+        await tab.run("await page.route('**/web/jsqr.js', (route) => route.fulfill({ path }))", path=str(JSQR))
+        assert await tab.run(read) == server.url("/playlist.m3u?type=ts")
+        await tab.run("await context.grantPermissions(['clipboard-read', 'clipboard-write'])")
+        await tab.run("await page.getByRole('button', { name: 'Copy HLS' }).click()")
+        copied = await tab.run("return await page.evaluate(() => navigator.clipboard.readText())")
+        assert copied == server.url("/playlist.m3u?type=hls")
+
+
+async def test_plots_have_the_last_minutes_at_once(browser: Browser) -> None:
+    async with Origin() as origin:
+        url = origin.route("/live", live(CLIP))
+        relays = [{"name": "Moving", "output_path": "moving", "source_urls": [url]}]
+        async with dashboard(browser, {**QUICK, "relays": relays}) as (server, tab):
+            await tab.run("await page.locator('#plot-viewers canvas').waitFor()")
+            await tab.run("await page.goto(url)", url=server.url("/#relays"))
+            await tab.run(PLAY)
+            await tab.run(MOVES)
+            await tab.run("await page.goto(url); await page.reload()", url=server.url("/"))
+            label = "document.getElementById('plot-bitrate').ariaLabel"
+            await tab.run(f"await page.waitForFunction(() => /in: [1-9].*bit/.test({label}))")
