@@ -130,7 +130,9 @@ async def test_readers_are_bounded_and_who_leaves_makes_room() -> None:
 
 
 async def test_groups_of_channels() -> None:
-    text = '#EXTM3U\n#EXTINF:-1 group-title="B",1\nhttp://x.example/1\n#EXTINF:-1 group-title="a",2\nhttp://x.example/2\n'
+    text = (
+        '#EXTM3U\n#EXTINF:-1 group-title="B",1\nhttp://x.example/1\n#EXTINF:-1 group-title="a",2\nhttp://x.example/2\n'
+    )
     async with Server() as server:
         assert (await server.get("/api/channels/groups")).json() == {"total": 0, "groups": []}
         content = text + "#EXTINF:-1,3\nhttp://x.example/3\n" + text.replace("/1", "/4").replace("/2", "/5")[8:]
