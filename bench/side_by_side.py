@@ -91,12 +91,12 @@ def _all(entries: list[Contestant], arena: Arena, viewers: list[int], rounds: in
     steps: dict[str, tuple[int, ...]] = {}
     for _ in range(rounds):
         for count in viewers:
-            # The floor writes as much at a time as fastrelay just did.
-            flush_bytes = 65536
+            # The floor writes as often as fastrelay just did.
+            flush_ms = 130
             for entry in (FASTRELAY, FLOOR):
                 if entry in entries:
-                    trial = _one(entry, count, arena, flush_bytes, trials)
-                    flush_bytes = flush_of(trial.figures)
+                    trial = _one(entry, count, arena, flush_ms, trials)
+                    flush_ms = flush_of(trial.figures)
         for entry in entries:
             if entry not in (FASTRELAY, FLOOR):
                 _climb(entry, arena, steps, trials, notes)
@@ -104,8 +104,8 @@ def _all(entries: list[Contestant], arena: Arena, viewers: list[int], rounds: in
 
 
 def flush_of(figures: Figures) -> int:
-    """Bytes a server writes to a viewer at a time, from the gaps between them; a little less, as pictures are whole."""
-    return int(figures.gap.get("p50", 0.13) * BYTE_RATE * 0.9)
+    """Milliseconds between two writes of a server to a viewer."""
+    return round(figures.gap.get("p50", 0.13) * 1000)
 
 
 def _climb(
@@ -123,9 +123,9 @@ def _climb(
     steps[entry.name] = (best,) if best else ()
 
 
-def _one(entry: Contestant, viewers: int, arena: Arena, flush_bytes: int, trials: list[Trial]) -> Trial:
+def _one(entry: Contestant, viewers: int, arena: Arena, flush_ms: int, trials: list[Trial]) -> Trial:
     console.print(f"[bold]{entry.name}, {viewers:,} viewers[/bold]")
-    trial = run_trial(entry, viewers, arena, flush_bytes)
+    trial = run_trial(entry, viewers, arena, flush_ms)
     trials.append(trial)
     for name, value in rows_of(trial.figures):
         console.print(f"  {name:24}{value}", markup=False)

@@ -23,8 +23,8 @@ class Stage:
     core: int
     origin_port: int
     origin_path: str
-    flush_bytes: int
-    """For the floor: what it gathers before it writes."""
+    flush_ms: int
+    """For the floor: how long it gathers before it writes."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def start_floor(stage: Stage) -> Serving:
     )  # fmt: skip
     if compiled.returncode:
         raise RuntimeError(f"cc: {compiled.stderr[-600:]}")
-    command = [str(program), str(port), str(stage.origin_port), stage.origin_path, str(stage.flush_bytes)]
+    command = [str(program), str(port), str(stage.origin_port), stage.origin_path, str(stage.flush_ms)]
     return _started(stage, command, port, "/live.ts")
 
 

@@ -1,7 +1,8 @@
 /* The floor: what no relay can do without. One upstream, one buffer, and the same send() to every viewer whenever
- * FLUSH bytes have gathered. No ring, no slow viewers (who cannot take a flush is closed), no joining at a key frame.
+ * MILLISECONDS have gone by since the last time. No ring, no slow viewers (who cannot take it all is closed), no joining
+ * at a key frame.
  *
- *     floor PORT UPSTREAM_PORT UPSTREAM_PATH FLUSH_BYTES
+ *     floor PORT UPSTREAM_PORT UPSTREAM_PATH MILLISECONDS
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST 65536
@@ -28,6 +30,12 @@ static int tcp(int port, int listening) {
     return fd;
 }
 
+static long now_ms(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
+
 static void leave(int fd) {
     for (int i = 0; i < count; i++)
         if (viewers[i] == fd) viewers[i] = viewers[--count];
@@ -41,7 +49,7 @@ static void flush_to_all(long size) {
 
 int main(int argc, char **argv) {
     if (argc != 5) return 2;
-    long flush = atol(argv[4]), have = 0;
+    long every = atol(argv[4]), last = 0, have = 0;
     int listening = tcp(atoi(argv[1]), 1), upstream = tcp(atoi(argv[2]), 0), poll = epoll_create1(0), in_head = 1;
     int length = snprintf(scrap, sizeof scrap, "GET %s HTTP/1.1\r\nHost: floor\r\n\r\n", argv[3]);
     if (send(upstream, scrap, length, 0) != length) return 1;
@@ -49,7 +57,8 @@ int main(int argc, char **argv) {
     event.data.fd = listening, epoll_ctl(poll, EPOLL_CTL_ADD, listening, &event);
     event.data.fd = upstream, epoll_ctl(poll, EPOLL_CTL_ADD, upstream, &event);
     for (;;) {
-        int ready = epoll_wait(poll, events, 1024, -1);
+        long wait = last + every - now_ms();
+        int ready = epoll_wait(poll, events, 1024, in_head || !have ? -1 : wait > 0 ? wait : 0);
         for (int i = 0; i < ready; i++) {
             int fd = events[i].data.fd;
             if (fd == listening) {
@@ -65,7 +74,6 @@ int main(int argc, char **argv) {
                     have -= body + 4 - gathered, in_head = 0;
                     memmove(gathered, body + 4, have);
                 }
-                if (!in_head && have >= flush) flush_to_all(have), have = 0;
             } else {
                 long got = recv(fd, scrap, sizeof scrap, 0);
                 if (got <= 0) leave(fd);
@@ -73,5 +81,6 @@ int main(int argc, char **argv) {
                     viewers[count++] = fd;
             }
         }
+        if (!in_head && have && now_ms() - last >= every) last = now_ms(), flush_to_all(have), have = 0;
     }
 }

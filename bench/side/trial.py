@@ -52,11 +52,11 @@ class Trial:
         return asdict(self)
 
 
-def run_trial(contestant: Contestant, viewers: int, arena: Arena, flush_bytes: int = 65536) -> Trial:
+def run_trial(contestant: Contestant, viewers: int, arena: Arena, flush_ms: int = 130) -> Trial:
     """Start the contestant, play the viewers, end it. Raises RuntimeError when it does not start."""
     folder = Path(tempfile.mkdtemp(prefix="fastrelay-bench-"))
     folder.chmod(0o755)
-    stage = Stage(folder, arena.server_core, arena.origin_port, arena.origin_path, flush_bytes)
+    stage = Stage(folder, arena.server_core, arena.origin_port, arena.origin_path, flush_ms)
     try:
         serving = contestant.start(stage)
         try:

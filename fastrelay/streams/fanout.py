@@ -176,38 +176,43 @@ class Fanout:
             self._overrun()
             return
         parts = self._ring.views(self._round_start, self.edge)
-        wraps, part = len(parts) > 1, parts[0]
-        size = self.edge - self._round_start
-        viewers, edge, keep = self._round, self.edge, self._at_edge.append
-        served = 0
-        clock = self._loop.time
-        deadline = clock() + SLICE_SECONDS
-        for place in range(self._next, len(viewers)):
-            viewer = viewers[place]
+        deadline = self._loop.time() + SLICE_SECONDS
+        while self._next < len(self._round):
+            some = self._round[self._next : self._next + LOOK_AT_CLOCK_EVERY]
+            self._next += len(some)
+            self._write(some, parts)
+            if self._loop.time() > deadline:
+                self._slice_handle = self._loop.call_soon(self._slice)
+                return
+        self._end_round()
+
+    def _write(self, viewers: list[Viewer], parts: tuple[memoryview, ...]) -> None:
+        """The innermost loop, made some 7 times a second for each viewer of each stream.
+
+        It costs about 1 µs beside the 10 of the call to the kernel: hence the bare `write`, looked up as an attribute
+        because a method call on it would be slower, and nothing that could be counted for all of them afterwards.
+        """
+        size, edge, part, wraps = self.edge - self._round_start, self.edge, parts[0], len(parts) > 1
+        keep, kept, partly = self._at_edge.append, len(self._at_edge), 0
+        for viewer in viewers:
             if viewer.gone:
                 continue
             try:
-                outlet = viewer.outlet
-                taken = outlet.send(*parts) if wraps else outlet.write(part)  # type: ignore[union-attr]  # attached
+                write = viewer.outlet.send if wraps else viewer.outlet.write  # type: ignore[union-attr]  # attached
+                taken = write(*parts) if wraps else write(part)
             except BlockingIOError:
                 taken = 0
             except OSError as error:
                 self._lost(viewer, error)
                 continue
-            served += taken
             if taken == size:
                 viewer.cursor = edge
                 keep(viewer)
             else:
                 viewer.cursor += taken
+                partly += taken
                 self._park(viewer)
-            if place % LOOK_AT_CLOCK_EVERY == 0 and clock() > deadline:
-                self.delivered += served
-                self._next = place + 1
-                self._slice_handle = self._loop.call_soon(self._slice)
-                return
-        self.delivered += served
-        self._end_round()
+        self.delivered += (len(self._at_edge) - kept) * size + partly
 
     def _end_round(self) -> None:
         self._round = []
