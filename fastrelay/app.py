@@ -46,7 +46,7 @@ from fastrelay.passthrough.cache import Cache
 from fastrelay.passthrough.channel import Settings as PassthroughSettings
 from fastrelay.passthrough.fetch import Fetch
 from fastrelay.passthrough.registry import Passthroughs
-from fastrelay.passthrough.source import Dialler
+from fastrelay.passthrough.source import Opener as PassthroughOpener
 from fastrelay.server.access import AccessLog
 from fastrelay.server.lag import LagMeter
 from fastrelay.server.listener import Listener
@@ -80,6 +80,7 @@ class App:
         opener = Opener(config.failover, self._policy, config.sources.user_agent)
         tally, memory = Tally(), Memory(config.hls.memory_max)
         self._lag = LagMeter(tally.loop_lag.observe)
+        account_of, accounts = ProviderAccounts(store).of, Accounts()
         self._manager = Manager(
             Settings(
                 config.streams,
@@ -88,16 +89,24 @@ class App:
                 memory,
                 reserved_in(Path(config.data_dir)),
                 opener.open,
-                ProviderAccounts(store).of,
-                Accounts(),
+                account_of,
+                accounts,
                 tally,
             )
         )
         passthrough = config.passthrough
-        dialler = Dialler(config.failover, self._policy, config.sources.user_agent)
+        passthrough_opener = PassthroughOpener(config.failover, self._policy, config.sources.user_agent)
         cache: Cache[Fetch] = Cache(passthrough.channel_max, passthrough.cache_max)
         self._passthroughs = Passthroughs(
-            PassthroughSettings(config.streams, config.hls, dialler, cache, secrets.token_bytes(32))
+            PassthroughSettings(
+                config.streams,
+                config.hls,
+                passthrough_opener,
+                account_of,
+                accounts,
+                cache,
+                secrets.token_bytes(32),
+            )
         )
         self._health = Health()
         router = Router()

@@ -20,6 +20,7 @@ from fastrelay.passthrough.playlist import Version
 from fastrelay.passthrough.table import Entry
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
 from fastrelay.streams.hls_output import Session
+from fastrelay.streams.stream import RETRY_AFTER
 from fastrelay.wire.conditional import ByteRange, is_current, parse_range, takes_gzip
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Headers, Response, Streamed
@@ -50,11 +51,11 @@ class PassthroughEndpoints:
 
     async def root(self, request: Request) -> Response:
         """The playlist that the channel's source is: a master playlist with a session of its own for each viewer, or a
-        media playlist. Raises RequestError 404, 409, 502, 504."""
+        media playlist. Raises RequestError 404, 409, 502, 503 (no connection is free), 504."""
         channel = await self._directory.passthrough(request.params["id"])
         if request.method == "HEAD":
             return Response(200, b"", PLAYLIST_TYPE, _NO_STORE)
-        with channel.asking():
+        with channel.asking(_who(request)):
             try:
                 version = await channel.root(_wanted(request))
             except NoSourceError as error:
@@ -72,7 +73,7 @@ class PassthroughEndpoints:
             raise RequestError(404, "name_not_found", "No playlist of this channel names that (any more).")
         if request.method == "HEAD":
             return Response(200, b"", media_type("", entry.name), CORS)
-        with channel.asking():
+        with channel.asking(_who(request)):
             try:
                 if entry.mention.role is Role.PLAYLIST:
                     version = await channel.playlist(entry, _wanted(request))
@@ -82,6 +83,8 @@ class PassthroughEndpoints:
                 raise _failure(error) from None
 
     def _no_source(self, error: NoSourceError, request: Request) -> RequestError:
+        if error.limited:
+            return RequestError(503, "account_limit", f"No connection is free. {error}", RETRY_AFTER)
         if error.other:
             direct = f"{base_url(request, self._public_url)}{request.path.removesuffix('/hls')}"
             return RequestError(

@@ -3,22 +3,25 @@
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from fastrelay.config import Hls, Streams
-from fastrelay.errors import RequestError, SourceError
+from fastrelay.errors import AccountLimitError, RequestError, SourceError
 from fastrelay.hls.m3u8_model import Span
 from fastrelay.hls.names import Namer
 from fastrelay.hls.rewrite import Position
 from fastrelay.passthrough.cache import Cache
 from fastrelay.passthrough.fetch import Fetch
 from fastrelay.passthrough.playlist import PATIENCE, Playlist, Version
-from fastrelay.passthrough.source import Dialler, NotHlsError, Source
+from fastrelay.passthrough.source import NotHlsError, Opener, Source
 from fastrelay.passthrough.table import Entry
+from fastrelay.sources.account_policy import Audience, Who
+from fastrelay.sources.accounts import Account, Accounts
+from fastrelay.streams.dial import AccountOf, Dialler
 from fastrelay.streams.hls_output import LOOK_AROUND, Session
 from fastrelay.streams.stream import EVENTS_KEPT, Decision
 from fastrelay.wire.source_url import redact
@@ -40,7 +43,9 @@ class Settings:
 
     streams: Streams
     hls: Hls
-    dialler: Dialler
+    opener: Opener
+    account_of: AccountOf
+    accounts: Accounts
     cache: Cache[Fetch]
     key: bytes
     """Of the names; a new one for each process."""
@@ -59,6 +64,11 @@ class NoSourceError(SourceError):
     def other(self) -> bool:
         """Whether one is a stream that can be had in another way."""
         return any(isinstance(error, NotHlsError) for error in self.errors.values())
+
+    @property
+    def limited(self) -> bool:
+        """Whether an account had no connection left, which passes."""
+        return any(isinstance(error, AccountLimitError) for error in self.errors.values())
 
     @property
     def slow(self) -> bool:
@@ -101,8 +111,10 @@ class Channel:
         self._failure: NoSourceError | None = None
         self._failed_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._asking = 0
+        self._asking: Counter[Who] = Counter()
+        self._newest = 0.0
         self._over = False
+        self._dialler: Dialler[Source] = Dialler(self._open_source, self._account_of, settings.accounts, self)
 
     @property
     def active(self) -> bool:
@@ -126,14 +138,17 @@ class Channel:
     # --- who watches ---
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self, who: Who) -> Iterator[None]:
         """While somebody waits for an answer, the channel does not stop of itself."""
         self._run()
-        self._asking += 1
+        self._asking[who] += 1
+        self._newest = self._loop.time()
+        self._settings.accounts.look_again()
         try:
             yield
         finally:
-            self._asking -= 1
+            self._asking[who] -= 1
+            self._asking += Counter()  # forgets who asks no more
             self._used_at = self._loop.time()
 
     def visit(self, key: str, address: str, user_agent: str) -> Session:
@@ -208,6 +223,31 @@ class Channel:
         if tired and source is self.source and len(self.source_urls) > 1:
             self._leave(f"source {self.source_index}: {why}")
 
+    # --- as holder of a connection of a provider account (see sources/accounts.py) ---
+
+    def audience(self) -> Audience:
+        """Who watches now."""
+        sessions = self.sessions.values()
+        asking = frozenset(self._asking)
+        return Audience(
+            connected=asking | {session.who for session in sessions if session.waiting},
+            polling=frozenset(session.who for session in sessions if not session.waiting),
+            quiet_since=self._used_at,
+            newcomers=asking if self.source is None else frozenset(),
+            newest=self._newest,
+        )
+
+    def vacate(self, reason: str) -> None:
+        """Another stream of the account needs the connection more."""
+        self._end(reason)
+
+    async def _open_source(self, url: str, *, trusted: bool, single: bool) -> Source:
+        return await self._settings.opener.open(url, self._namer, self._shelf, single=single)
+
+    async def _account_of(self, stream_id: str, url: str) -> Account | None:
+        """The account is the channel's, however it is watched."""
+        return await self._settings.account_of(stream_id.removesuffix(ID_SUFFIX), url)
+
     # --- the sources ---
 
     async def _open(self) -> Source:
@@ -233,7 +273,8 @@ class Channel:
         for step in range(len(urls)):
             index = (self.source_index + step) % len(urls)
             try:
-                source = await self._settings.dialler.open(urls[index], self._namer, self._shelf)
+                # Who has seen pictures is better served by the next source than by waiting for a connection.
+                source = await self._dialler.dial(urls[index], trusted=False, patient=not self.switches)
             except SourceError as error:
                 errors[index] = error
                 self._note("source failed", f"source {index}: {error.reason}: {error}")
@@ -241,6 +282,7 @@ class Channel:
             self.source, self.source_index, self._failure = source, index, None
             self._note("active", f"source {index}")
             return source
+        self._dialler.give_back()
         raise NoSourceError(errors)
 
     def _opened(self, task: asyncio.Task[Source]) -> None:
@@ -248,7 +290,8 @@ class Channel:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, NoSourceError):
             self._failure = error
-            self._failed_until = self._loop.time() + (OTHER_AFTER if error.other else RETRY_AFTER)
+            seconds = 0.0 if error.limited else OTHER_AFTER if error.other else RETRY_AFTER
+            self._failed_until = self._loop.time() + seconds
 
     def take(self, source_urls: tuple[str, ...]) -> None:
         """Other sources from now on, as far as they are others; the one in use stays until it is left."""
@@ -299,6 +342,7 @@ class Channel:
         for session in [one for one in self.sessions.values() if not one.waiting]:
             if now - session.last_request >= patience:
                 del self.sessions[session.key]
+                self._settings.accounts.look_again()
         if not self.sessions and not self._asking and now - self._used_at >= self._settings.streams.idle_timeout:
             self._end("idle")
 
@@ -314,14 +358,25 @@ class Channel:
         self.running, self._over = False, True
         if self._timer is not None:
             self._timer.cancel()
-        if self._opening is not None:
-            self._opening.cancel()
-            self._close_later(_gone(self._opening))
-        self._close_source()
+        opening, source, self.source = self._opening, self.source, None
+        if opening is not None:
+            opening.cancel()
+        self._received_before += source.received if source is not None else 0
+        self._close_later(self._release(opening, source, set(self._closing)))
         self.sessions.clear()
         self._shelf.close()
         self._note("stopped", reason)
         self._stopped(self)
+
+    async def _release(
+        self, opening: asyncio.Task[Source] | None, source: Source | None, closing: set[asyncio.Task[None]]
+    ) -> None:
+        """The place at the provider is free when all connections are closed."""
+        if source is not None:
+            await source.close()
+        if waited_for := closing | ({opening} if opening is not None else set()):
+            await asyncio.wait(waited_for)
+        self._dialler.give_back()
 
     def _close_later(self, closing: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(closing)
@@ -331,7 +386,3 @@ class Channel:
     def _note(self, event: str, detail: str) -> None:
         self.events.append(Decision(time.time(), event, redact(detail)))
         log.info("stream %s: %s: %s", self.id, event, redact(detail))
-
-
-async def _gone(task: asyncio.Task[Source]) -> None:
-    await asyncio.wait({task})

@@ -1,6 +1,7 @@
 """One playlist of a source, polled once for all who ask for it, and only when somebody asks."""
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import Coroutine, Mapping
 from math import inf
@@ -65,7 +66,11 @@ class Version:
 
 class Playlist:
     """A playlist by its URL. A redirect is followed once: from then on the host that it led to is asked, because
-    another one may be some segments behind; when that fails, the way is asked for again."""
+    another one may be some segments behind; when that fails, the way is asked for again.
+
+    `turn` is whose turn it is where everything has to go over one connection. No request is held back there: it would
+    hold up the segments.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class Playlist:
         owner: Owner,
         failover: Failover,
         variables: Mapping[str, str],
+        turn: asyncio.Semaphore | None,
     ) -> None:
         self.url = url
         """Where it is, as its master playlist said last."""
@@ -86,6 +92,7 @@ class Playlist:
         self._owner = owner
         self._failover = failover
         self._variables = variables
+        self._turn = turn
         self._lives = Lives()
         self._loop = asyncio.get_running_loop()
         self._pinned: str | None = None
@@ -115,9 +122,9 @@ class Playlist:
         """
         self.used_at = self._loop.time()
         version = self.version
-        if wanted is None or version is None or not version.rewritten.blocking:
+        if wanted is None or self._turn is not None or version is None or not version.rewritten.blocking:
             await self._refresh()
-        if wanted is not None:
+        if wanted is not None and self._turn is None:
             await self._reach(wanted)
         if self.version is None:
             raise self._error or FormatError(f"{redact(self.url)}: there is no playlist")
@@ -196,8 +203,8 @@ class Playlist:
         if delay > 0:
             await asyncio.sleep(delay)
         try:
-            reply = await self._ask(query)
-            await self._adopt(reply, b"")
+            async with self._turn or contextlib.nullcontext():
+                await self._adopt(await self._ask(query), b"")
         except SourceError as error:
             self._error = error
             self._due = self._loop.time() + max(self.reload_time / 2, 0.5)

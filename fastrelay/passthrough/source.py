@@ -27,7 +27,7 @@ class NotHlsError(FormatError):
     """The source is a stream, but no HLS."""
 
 
-class Dialler:
+class Opener:
     """Opens sources under the rules for all of them."""
 
     def __init__(self, failover: Failover, policy: AddressPolicy, user_agent: str | None) -> None:
@@ -35,8 +35,9 @@ class Dialler:
         self._policy = policy
         self._user_agent = user_agent
 
-    async def open(self, url: str, namer: Namer, shelf: Shelf[Fetch]) -> "Source":
-        """Connect, see by its bytes that it is HLS, and read its first playlist.
+    async def open(self, url: str, namer: Namer, shelf: Shelf[Fetch], *, single: bool) -> "Source":
+        """Connect, see by its bytes that it is HLS, and read its first playlist. `single`: the provider counts, so
+        everything is fetched over one connection, one after the other.
 
         Raises NotHlsError for any other stream, and every SourceError.
         """
@@ -50,9 +51,14 @@ class Dialler:
         from fastrelay.sources.http import HttpClient
 
         client = HttpClient(
-            parsed.url, parsed.headers, policy=self._policy, failover=self._failover, user_agent=self._user_agent
+            parsed.url,
+            parsed.headers,
+            policy=self._policy,
+            failover=self._failover,
+            user_agent=self._user_agent,
+            single=single,
         )
-        source = Source(parsed.url, client, namer, shelf, self._failover)
+        source = Source(parsed.url, client, namer, shelf, self._failover, single=single)
         try:
             await source.start()
         except BaseException:
@@ -64,7 +70,16 @@ class Dialler:
 class Source:
     """Everything of it is asked for by somebody; nothing runs by itself."""
 
-    def __init__(self, url: str, client: "HttpClient", namer: Namer, shelf: Shelf[Fetch], failover: Failover) -> None:
+    def __init__(
+        self,
+        url: str,
+        client: "HttpClient",
+        namer: Namer,
+        shelf: Shelf[Fetch],
+        failover: Failover,
+        *,
+        single: bool,
+    ) -> None:
         self.received = 0
         """Bytes of playlists and resources."""
         self.missed = 0
@@ -80,11 +95,12 @@ class Source:
         self._playlists: dict[str, Playlist] = {}
         self._fetches: set[asyncio.Task[None]] = set()
         self._failures: dict[Hashable, Fetch] = {}
-        self._places = asyncio.Semaphore(PARALLEL)
-        self.root = Playlist(url, client, namer, self, failover, {})
+        self._places = asyncio.Semaphore(1 if single else PARALLEL)
+        self._turn = self._places if single else None
+        self.root = Playlist(url, client, namer, self, failover, {}, self._turn)
 
     async def start(self) -> None:
-        """See Dialler.open."""
+        """See Opener.open."""
         from fastrelay.sources.first_bytes import first_bytes
 
         reply = await self._client.get(self.root.url, compressed=True)
@@ -126,7 +142,13 @@ class Source:
         playlist = self._playlists.get(entry.name)
         if playlist is None:
             playlist = Playlist(
-                entry.mention.url, self._client, self._namer, self, self._failover, dict(entry.variables)
+                entry.mention.url,
+                self._client,
+                self._namer,
+                self,
+                self._failover,
+                dict(entry.variables),
+                self._turn,
             )
             self._playlists[entry.name] = playlist
         playlist.url = entry.mention.url

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from fastrelay.errors import HttpStatusError, StorageError
 from fastrelay.sources.accounts import LEAVING, Account, Accounts, Holder, Place
-from fastrelay.sources.base import Source
 
 log = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
+Opening = TypeVar("Opening", covariant=True)
 
 _REFUSALS = frozenset({403, 429, 458, 503, 509})
 """What providers answer to one connection too many; 458 and 509 are in no standard, but common."""
@@ -17,14 +19,14 @@ _PAUSE = 0.1
 """Seconds between two dials of a provider that still counts the last connection."""
 
 
-class OpenSource(Protocol):
-    """Dials a source: connected, first byte seen, known to be a transport stream. Raises SourceError.
+class OpenSource(Protocol[Opening]):
+    """Dials a source: connected, first byte seen, known to be what it is opened as. Raises SourceError.
 
     `trusted` sources come from the operator's own config and may also be files and commands; a `single` one has one
     connection at a time.
     """
 
-    def __call__(self, url: str, *, trusted: bool, single: bool) -> Awaitable[Source]: ...
+    def __call__(self, url: str, *, trusted: bool, single: bool) -> Awaitable[Opening]: ...
 
 
 class AccountOf(Protocol):
@@ -33,10 +35,12 @@ class AccountOf(Protocol):
     def __call__(self, stream_id: str, url: str) -> Awaitable[Account | None]: ...
 
 
-class Dialler:
+class Dialler(Generic[Opened]):
     """Dials the sources of one run, one after the other, each in a place of its account."""
 
-    def __init__(self, open_source: OpenSource, account_of: AccountOf, accounts: Accounts, holder: Holder) -> None:
+    def __init__(
+        self, open_source: OpenSource[Opened], account_of: AccountOf, accounts: Accounts, holder: Holder
+    ) -> None:
         self._open_source = open_source
         self._account_of = account_of
         self._accounts = accounts
@@ -44,7 +48,7 @@ class Dialler:
         self._loop = asyncio.get_running_loop()
         self._place: Place | None = None
 
-    async def dial(self, url: str, *, trusted: bool, patient: bool) -> Source:
+    async def dial(self, url: str, *, trusted: bool, patient: bool) -> Opened:
         """An open source; the last one is closed by now. Its place is kept for a source of the same account.
 
         `patient`: wait for a moment for somebody else to leave. Raises SourceError; the place is kept then as well.

@@ -14,6 +14,7 @@ from fastrelay.ring.index import Index
 from fastrelay.ring.retention import Retention
 from fastrelay.ring.ring import Ring
 from fastrelay.sources.accounts import Accounts, Holder
+from fastrelay.sources.base import Source
 from fastrelay.streams.dial import AccountOf, Dialler, OpenSource
 from fastrelay.streams.fanout import Fanout
 from fastrelay.streams.hls_output import HlsOutput, Session
@@ -32,7 +33,7 @@ class Settings:
     memory: Memory
     """The bound on the HLS segments of all streams together."""
     discontinuities: Discontinuities
-    open_source: OpenSource
+    open_source: OpenSource[Source]
     account_of: AccountOf
     accounts: Accounts
     tally: Tally

@@ -52,7 +52,7 @@ class Upstream:
 
     def __init__(
         self,
-        dialler: Dialler,
+        dialler: Dialler[Source],
         source_urls: Callable[[], tuple[str, ...]],
         trusted: Callable[[], bool],
         ingest: Ingest,
