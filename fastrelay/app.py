@@ -128,7 +128,7 @@ class App:
         HlsEndpoints(directory, viewers, start_timeout).register(router)
         PassthroughEndpoints(directory, viewers, server.public_url).register(router)
         StatusEndpoints(self._manager, self._passthroughs, directory, access).register(router)
-        self._events = EventsEndpoint(self._manager, access)
+        self._events = EventsEndpoint(lambda: [*self._manager.running(), *self._passthroughs.running()], access)
         self._events.register(router)
         Pages().register(router)
         RelayEndpoints(relays, self._manager, access, self._policy.check).register(router)

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from fastrelay.endpoints.auth import Access
-from fastrelay.endpoints.board import Board
+from fastrelay.endpoints.board import Board, Shown
 from fastrelay.errors import RequestError
 from fastrelay.streams.history import STEP
-from fastrelay.streams.manager import Manager
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Outlet, Takeover
 from fastrelay.wire.router import Router
@@ -33,10 +32,11 @@ _HEADERS = (
 class EventsEndpoint:
     """One render a second for all readers, and none while there are none; samples for the history are always taken."""
 
-    def __init__(self, manager: Manager, access: Access) -> None:
-        self._manager = manager
+    def __init__(self, running: Callable[[], list[Shown]], access: Access) -> None:
+        """`running` gives what runs now, of every kind."""
+        self._running = running
         self._access = access
-        self._board = Board(manager)
+        self._board = Board(running)
         self._readers: dict[Reader, bool] = {}
         """Whether each may see credentials."""
         self._snapshots: dict[bool, bytes] = {}
@@ -111,7 +111,7 @@ class EventsEndpoint:
 
     def _updates(self, now: float) -> dict[bool, bytes]:
         """Nothing, where nothing runs and that was told already."""
-        idle = not self._manager.running()
+        idle = not self._running()
         if idle and self._idle:
             if now - self._told_at < KEEP_ALIVE:
                 return {}

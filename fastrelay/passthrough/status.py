@@ -4,12 +4,17 @@ import time
 from typing import Any
 
 from fastrelay.passthrough.channel import Channel
-from fastrelay.streams.status import timestamp
+from fastrelay.streams.status import shown_events, timestamp
 from fastrelay.wire.redact import redact
 
 
 def channel_status(channel: Channel, *, reveal: bool) -> dict[str, Any]:
     """The status, running or not; `reveal` shows the source's credentials."""
+    return {**channel_figures(channel, reveal=reveal), "events": shown_events(channel.events)}
+
+
+def channel_figures(channel: Channel, *, reveal: bool) -> dict[str, Any]:
+    """The status without its events."""
     url = channel.source_urls[channel.source_index]
     return {
         "id": channel.id,
@@ -32,9 +37,6 @@ def channel_status(channel: Channel, *, reveal: bool) -> dict[str, Any]:
         "hls_bytes": channel.cached_bytes,
         "continuity_errors": 0,
         "packets_lost": 0,
-        "events": [
-            {"at": timestamp(one.at), "event": one.event, "detail": redact(one.detail)} for one in channel.events
-        ],
     }
 
 

@@ -1,5 +1,6 @@
 // What streams are called: relays and channels by their names where the management API may be asked, else by their ids.
 import { api } from './api.js';
+import { watchedId } from './share.js';
 
 const relays = new Map(); // output path → relay
 const channels = new Map(); // stream id → name, null while it is being asked
@@ -18,7 +19,8 @@ export function rememberChannel(channel) {
 }
 
 // `later` is called when a name that was not known has come.
-export function nameOf(id, later) {
+export function nameOf(of, later) {
+  const id = watchedId(of);
   if (!id.startsWith('channel:')) return relays.get(id)?.name ?? id;
   if (!channels.has(id)) {
     channels.set(id, null);
@@ -34,4 +36,4 @@ export function nameOf(id, later) {
 }
 
 // The sources in the order of preference, where we may know them.
-export const sourcesOf = (id) => (relays.get(id) ?? channels.get(id))?.source_urls ?? null;
+export const sourcesOf = (id) => (relays.get(id) ?? channels.get(watchedId(id)))?.source_urls ?? null;

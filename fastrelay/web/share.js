@@ -10,7 +10,10 @@ export function carried(search = location.search) {
   return kept.size ? `?${kept}` : '';
 }
 
-const channelOf = (id) => (id.startsWith('channel:') ? id.slice('channel:'.length) : null);
+// What is passed through of a channel has an id of its own; to those who watch it is the same channel.
+export const watchedId = (id) => (id.startsWith('channel:') ? id.replace(/\/hls$/, '') : id);
+
+const channelOf = (id) => (id.startsWith('channel:') ? watchedId(id).slice('channel:'.length) : null);
 
 // Paths of a stream by its id, without what lets a viewer in.
 export function paths(id) {
@@ -19,7 +22,7 @@ export function paths(id) {
   return { ts: `/stream/${encodeURIComponent(id)}`, hls: `/stream/${encodeURIComponent(id)}/hls` };
 }
 
-export const watchPath = (id) => `/watch/${encodeURIComponent(id).replace('%3A', ':')}`;
+export const watchPath = (id) => `/watch/${encodeURIComponent(watchedId(id)).replace('%3A', ':')}`;
 
 const absolute = (path) => `${location.origin}${path}${carried()}`;
 

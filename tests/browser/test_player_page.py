@@ -89,6 +89,19 @@ async def test_a_channel_plays_also_where_its_source_is_no_hls(browser: Browser)
             assert await tab.run(FIGURE, name="Player") == "mpegts.js"
 
 
+async def test_a_channel_whose_source_is_hls_is_passed_through(browser: Browser) -> None:
+    async with Server({**SHORT, **demo()}) as provider, watching(browser, {}, "/livez") as (server, tab):
+        content = f"#EXTM3U\n#EXTINF:-1,One\n{provider.url('/stream/demo/hls')}\n"
+        assert (await server.post("/api/playlists", {"name": "x", "content": content})).status == 201
+        (channel,) = (await server.get("/api/channels")).json()["channels"]
+        await tab.run("await page.goto(url)", url=server.url(f"/watch/channel:{channel['id']}"))
+        await tab.run(MOVES)
+        assert await tab.run(FIGURE, name="Player") == "hls.js"
+        # What is passed through is on the dashboard as well.
+        await tab.run("await page.goto(url)", url=server.url("/"))
+        await tab.run("await page.locator('.card h2', { hasText: 'One' }).waitFor()")
+
+
 async def test_a_stream_token_in_the_page_s_address_is_carried_on(browser: Browser) -> None:
     config = {**demo(), "auth": {"stream_token": "seen-only-by-me"}}
     async with watching(browser, config, "/watch/demo", expected=("401 (Unauthorized)",)) as (server, tab):
