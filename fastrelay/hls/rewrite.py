@@ -9,6 +9,7 @@ provider's own hosts, which are behind us.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from fastrelay.hls.lexis import (
@@ -69,12 +70,23 @@ class Rewriter:
     """Takes a playlist in steps, because a long one takes longer than others should wait.
 
     `base_url` is where it finally came from, `begin` is told its media sequence number before anything of it is named,
-    `imported` are the variables of the master playlist that named it.
+    `imported` are the variables of the master playlist that named it. `known` is `resolved` of the version before:
+    most URIs are the same.
     """
 
     def __init__(
-        self, text: str, base_url: str, name: Name, begin: Callable[[int], None], imported: Mapping[str, str]
+        self,
+        text: str,
+        base_url: str,
+        name: Name,
+        begin: Callable[[int], None],
+        imported: Mapping[str, str],
+        known: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
+        self.resolved: dict[str, str | None] = {}
+        """The URL of each URI, None for what is no web address."""
+        self._known = known if known.get("") == base_url else {}
+        self.resolved[""] = base_url
         self._lines = _lines(from_beginning(text))
         self._base_url = base_url
         self._name = name
@@ -197,12 +209,9 @@ class Rewriter:
         if not self._begun:
             self._begun = True
             self._begin(self._facts.sequence)
-        try:
-            url = urljoin(self._base_url, uri)
-            web = urlsplit(url).scheme.lower() in ("http", "https")
-        except ValueError:
-            web = False
-        if not web:
+        url = self._known.get(uri) or self.resolved.get(uri) or _resolve(self._base_url, uri)
+        self.resolved[uri] = url
+        if url is None:
             self._literal.append(uri)
             return None
         mention = Mention(url, role, sequence)
@@ -224,6 +233,14 @@ class Rewriter:
         offset = int(match[2]) if match[2] else self._range_ends.get(uri, 0)
         self._range_ends[uri] = offset + int(match[1])
         self._spans.setdefault(name, set()).add((offset, int(match[1])))
+
+
+def _resolve(base_url: str, uri: str) -> str | None:
+    try:
+        url = urljoin(base_url, uri)
+        return url if urlsplit(url).scheme.lower() in ("http", "https") else None
+    except ValueError:
+        return None
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

@@ -91,12 +91,15 @@ class Channel:
         self.source_index = 0
         self.switches = 0
         self.sessions: dict[str, Session] = {}
+        self._newest_from: dict[Who, Session] = {}
         self.delivered = 0
         """Bytes answered to all viewers."""
         self.last_activity: float | None = None
         """Unix time of the last request or the last byte received."""
         self.events: deque[Decision] = deque(maxlen=EVENTS_KEPT)
         self.source: Source | None = None
+        self.source_url = source_urls[0]
+        """The source in use, or used last."""
         self.running = False
         self._settings = settings
         self._stopped = stopped
@@ -158,6 +161,7 @@ class Channel:
         if session is None:
             self._viewers_ever += 1
             session = self.sessions[key] = Session(self._viewers_ever, key, address, user_agent, came=True)
+            self._newest_from[session.who] = session
         self.touch(session)
         return session
 
@@ -168,10 +172,16 @@ class Channel:
 
     def viewer(self, address: str, user_agent: str) -> Session:
         """Whose request it is that does not say so: the newest viewer from there who plays with that."""
-        for session in reversed(self.sessions.values()):
-            if session.address == address and session.user_agent == user_agent:
-                return session
-        return self.visit(f"{address} {user_agent}", address, user_agent)
+        session = self._newest_from.get((address, user_agent))
+        return session or self.visit(f"{address} {user_agent}", address, user_agent)
+
+    def _forget(self, session: Session) -> None:
+        del self.sessions[session.key]
+        if self._newest_from.get(session.who) is session:
+            del self._newest_from[session.who]
+            others = (one for one in self.sessions.values() if one.who == session.who)
+            self._newest_from |= {one.who: one for one in others}
+        self._settings.accounts.look_again()
 
     def sent(self, session: Session, size: int) -> None:
         """Bytes were answered to him."""
@@ -280,6 +290,7 @@ class Channel:
                 self._note("source failed", f"source {index}: {error.reason}: {error}")
                 continue
             self.source, self.source_index, self._failure = source, index, None
+            self.source_url = urls[index]
             self._note("active", f"source {index}")
             return source
         self._dialler.give_back()
@@ -296,9 +307,8 @@ class Channel:
     def take(self, source_urls: tuple[str, ...]) -> None:
         """Other sources from now on, as far as they are others; the one in use stays until it is left."""
         if source_urls != self.source_urls:
-            used = self.source_urls[self.source_index]
             self.source_urls = source_urls
-            self.source_index = source_urls.index(used) if used in source_urls else 0
+            self.source_index = source_urls.index(self.source_url) if self.source_url in source_urls else 0
             self._failure = None
 
     def switch(self) -> bool:
@@ -341,8 +351,7 @@ class Channel:
             self.source.look_around(max(patience, self._settings.streams.idle_timeout))
         for session in [one for one in self.sessions.values() if not one.waiting]:
             if now - session.last_request >= patience:
-                del self.sessions[session.key]
-                self._settings.accounts.look_again()
+                self._forget(session)
         if not self.sessions and not self._asking and now - self._used_at >= self._settings.streams.idle_timeout:
             self._end("idle")
 
@@ -364,6 +373,7 @@ class Channel:
         self._received_before += source.received if source is not None else 0
         self._close_later(self._release(opening, source, set(self._closing)))
         self.sessions.clear()
+        self._newest_from.clear()
         self._shelf.close()
         self._note("stopped", reason)
         self._stopped(self)

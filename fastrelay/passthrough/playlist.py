@@ -37,8 +37,8 @@ class Owner(Protocol):
     def published(self, playlist: "Playlist", version: "Version", grace: float) -> None:
         """A new version: its names can be asked for from now on."""
 
-    def polled(self, size: int, news: bool) -> None:
-        """So many bytes came in; whether they were anything new."""
+    def polled(self, size: int, news: bool | None) -> None:
+        """So many bytes came in; whether they were anything new, None where nothing new is to be expected."""
 
 
 class Version:
@@ -102,6 +102,11 @@ class Playlist:
         self._fresh_at = -inf
         self._error: SourceError | None = None
         self._poll: asyncio.Task[None] | None = None
+        self._closed = False
+        self._vain = False
+        """The last poll that was to be held back was answered, and with nothing new."""
+        self._resolved: dict[str, str | None] = {}
+        self._named: dict[tuple[Mention, str], str] = {}
         self._holding = False
         """The poll under way was asked to be held back until there is something new."""
 
@@ -132,9 +137,11 @@ class Playlist:
 
     def start(self, reply: "Reply", head: bytes) -> "asyncio.Task[None]":
         """Begin with an answer of which `head` has been read already."""
-        return self._begin(self._adopt(reply, head), holding=False)
+        return self._begin(self._adopt(reply, head, pin=True), holding=False)
 
     def close(self) -> None:
+        """Ask no more; whoever waits hears so."""
+        self._closed = True
         if self._poll is not None:
             self._poll.cancel()
 
@@ -160,8 +167,13 @@ class Playlist:
         deadline = self._loop.time() + PATIENCE * max(self.reload_time, 1.0)
         while self.version is not None and self._loop.time() < deadline:
             rewritten = self.version.rewritten
-            beyond = wanted[0] > rewritten.after[0] + 1
-            if not rewritten.blocking or rewritten.ended or rewritten.after > wanted or beyond:
+            if wanted[0] > rewritten.after[0] + 1:
+                await self._refresh()
+                return
+            if not rewritten.blocking or rewritten.ended or rewritten.after > wanted:
+                return
+            if self._vain and self._loop.time() < self._due:
+                # It does not hold requests back, whatever it says.
                 return
             after = rewritten.after
             if self._poll is None:
@@ -171,10 +183,14 @@ class Playlist:
             assert self._poll is not None
             held = self._holding
             await self._wait(self._poll)
-            if held and self.version.rewritten.after == after:
+            self._vain = held and self.version.rewritten.after == after
+            if self._vain:
                 return
 
     def _begin(self, work: Coroutine[Any, Any, None], *, holding: bool) -> "asyncio.Task[None]":
+        if self._closed:
+            work.close()
+            raise EndOfStreamError(f"{redact(self.url)}: the channel was stopped")
         self._holding = holding
         self._poll = task = self._loop.create_task(work)
         task.add_done_callback(self._polled)
@@ -204,7 +220,7 @@ class Playlist:
             await asyncio.sleep(delay)
         try:
             async with self._turn or contextlib.nullcontext():
-                await self._adopt(await self._ask(query), b"")
+                await self._adopt(await self._ask(query), b"", pin=not query)
         except SourceError as error:
             self._error = error
             self._due = self._loop.time() + max(self.reload_time / 2, 0.5)
@@ -216,7 +232,8 @@ class Playlist:
             try:
                 return await self._request(self._pinned, query)
             except SourceError:
-                self._pinned = None
+                # What one host calls unchanged says nothing to another one.
+                self._pinned, self._conditions = None, ()
         return await self._request(self.url, query)
 
     async def _request(self, url: str, query: str) -> "Reply":
@@ -226,7 +243,7 @@ class Playlist:
             patience = self._failover.first_byte_timeout + PATIENCE * self.reload_time
         return await self._client.get(url, compressed=True, conditions=self._conditions, patience=patience)
 
-    async def _adopt(self, reply: "Reply", head: bytes) -> None:
+    async def _adopt(self, reply: "Reply", head: bytes, *, pin: bool) -> None:
         from fastrelay.sources.http import decompress
 
         polled_at = self._loop.time()
@@ -243,29 +260,34 @@ class Playlist:
         if news:
             await self._rewrite(body, reply)
         self._fresh_at, self._error = polled_at, None
+        if reply.redirected and pin:
+            self._pinned = reply.url
         version = self.version.rewritten if self.version is not None else None
         over = version is not None and version.ended and not version.master
         full = version is None or version.master or news
         # RFC 8216 §6.3.4: half of it when nothing was new. Counted from the answer, so that it is true at the provider.
         self._due = inf if over else polled_at + max(self.reload_time / (1 if full else 2), _LEAST_PAUSE)
-        self._owner.polled(size, news or over)
+        quiet = version is None or version.master
+        self._owner.polled(size, True if news or over else None if quiet else False)
 
     async def _rewrite(self, body: bytes, reply: "Reply") -> None:
-        if reply.redirected:
-            self._pinned = reply.url
+        named: dict[tuple[Mention, str], str] = {}
 
         def name(mention: Mention) -> str:
-            return self._namer.name(mention, self._lives.of(mention))
+            key = (mention, self._lives.of(mention))
+            found = self._named.get(key)
+            named[key] = found = self._namer.name(*key) if found is None else found
+            return found
 
         text = body.decode("utf-8", "surrogateescape")
         try:
-            rewriter = Rewriter(text, reply.url, name, self._lives.begin, self._variables)
+            rewriter = Rewriter(text, reply.url, name, self._lives.begin, self._variables, self._resolved)
             while rewriter.step(_STEP):  # noqa: ASYNC110  # others get their turn, nothing is waited for
                 await asyncio.sleep(0)
             rewritten = rewriter.result()
         except FormatError as error:
             raise FormatError(f"{redact(reply.url)}: {error}") from None
-        self._body = body
+        self._body, self._named, self._resolved = body, named, rewriter.resolved
         tags = (("If-None-Match", reply.header("ETag")), ("If-Modified-Since", reply.header("Last-Modified")))
         self._conditions = tuple((key, value) for key, value in tags if value)
         self.version = Version(rewritten)

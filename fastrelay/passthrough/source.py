@@ -186,11 +186,12 @@ class Source:
     def published(self, playlist: Playlist, version: Version, grace: float) -> None:
         self._table.publish(playlist, version.rewritten, self._loop.time(), grace)
 
-    def polled(self, size: int, news: bool) -> None:
+    def polled(self, size: int, news: bool | None) -> None:
         self.received += size
-        self.missed = 0 if news else self.missed + 1
         if news:
-            self.news_at = self._loop.time()
+            self.missed, self.news_at = 0, self._loop.time()
+        elif news is not None:
+            self.missed += 1
 
     # --- what is fetched ---
 

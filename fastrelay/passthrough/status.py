@@ -15,7 +15,7 @@ def channel_status(channel: Channel, *, reveal: bool) -> dict[str, Any]:
 
 def channel_figures(channel: Channel, *, reveal: bool) -> dict[str, Any]:
     """The status without its events."""
-    url = channel.source_urls[channel.source_index]
+    url = channel.source_url if channel.active else channel.source_urls[0]
     return {
         "id": channel.id,
         "active": channel.active,
