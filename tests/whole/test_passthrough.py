@@ -4,6 +4,8 @@ import asyncio
 import re
 from itertools import pairwise
 
+import pytest
+
 from tests.kit.behaviours import body, cut, folder, html, in_turn, live, redirect, silent, status, trickle
 from tests.kit.clips import ffmpeg_decode
 from tests.kit.hls_origin import PLAYLIST, HlsChannel, coded_segments
@@ -106,11 +108,12 @@ async def test_a_segment_reaches_its_viewers_while_it_comes_in() -> None:
             second.close()
 
 
-async def test_a_broken_transfer_is_no_whole_segment() -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_broken_transfer_is_no_whole_segment(chunked: bool) -> None:
     data = SOURCE.packets(2000)
     async with Origin() as origin:
         origin.route("/list", body(media_list(1, "s.ts", target=8).encode(), PLAYLIST))
-        origin.route("/s.ts", in_turn(cut(body(data), size=100_000, then="reset"), body(data)))
+        origin.route("/s.ts", in_turn(cut(body(data, chunked=chunked), size=100_000, then="reset"), body(data)))
         async with channels((origin.url("/list"),), hls=FOREVER) as server:
             name = uris(await playlist(server))[0]
             viewer = await connect(server.url(BELOW + name))
