@@ -1,34 +1,17 @@
 """A scrape with every series there can be: 200 streams, each with viewers."""
 
-import asyncio
 from typing import Any
 
 import uvloop
 
-from fastrelay.config import Failover, Hls, Streams
+from bench.running import manager_of
 from fastrelay.endpoints.exposition import Exposition, rendered
 from fastrelay.endpoints.metered import Metered
 from fastrelay.hls.store import Memory
 from fastrelay.metrics.tally import Tally
-from fastrelay.sources.base import Source
 from fastrelay.streams.manager import Manager
-from fastrelay.streams.run import Settings
 
 STREAMS, VIEWERS = 200, 10
-
-
-def manager(tally: Tally, memory: Memory) -> Manager:
-    async def never(url: str, *, trusted: bool) -> Source:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    settings = Settings(Streams(ring_size=256 * 1024), Failover(), Hls(), memory, never, tally)
-    streams = Manager(settings)
-    for number in range(STREAMS):
-        stream = streams.open(f"channel:{number}", "channel", ("http://h/",), trusted=False)
-        for viewer in range(VIEWERS):
-            stream.enter(f"10.0.0.{viewer}", "VLC")
-    return streams
 
 
 def bench_with(benchmark: Any, measured: Any) -> None:
@@ -36,7 +19,7 @@ def bench_with(benchmark: Any, measured: Any) -> None:
     tally, memory = Tally(), Memory(1 << 30)
 
     async def prepare() -> Manager:
-        return manager(tally, memory)
+        return manager_of(STREAMS, VIEWERS, tally, memory)
 
     streams = loop.run_until_complete(prepare())
     exposition = Exposition(Metered(tally, memory, streams.running, lambda: STREAMS * VIEWERS))

@@ -4,8 +4,7 @@ import time
 from typing import Any
 
 from fastrelay.passthrough.channel import Channel
-from fastrelay.streams.status import shown_events, timestamp
-from fastrelay.wire.redact import redact
+from fastrelay.streams.status import redacted, shown_events, timestamp
 
 
 def channel_status(channel: Channel, *, reveal: bool) -> dict[str, Any]:
@@ -20,7 +19,7 @@ def channel_figures(channel: Channel, *, reveal: bool) -> dict[str, Any]:
         "id": channel.id,
         "active": channel.active,
         "clients": len(channel.sessions),
-        "source_url": url if reveal else redact(url),
+        "source_url": url if reveal else redacted(url),
         "uptime_seconds": round(channel.uptime, 3),
         "bytes_streamed": channel.delivered,
         "last_activity": timestamp(channel.last_activity) if channel.last_activity is not None else None,

@@ -17,6 +17,7 @@ from fastrelay.streams.hls_output import HlsOutput, Session
 from fastrelay.streams.run import Run, Settings, Totals
 from fastrelay.streams.state import RUNNING, Event, State, next_state
 from fastrelay.streams.viewers import Viewer
+from fastrelay.wire.redact import redact
 from fastrelay.wire.response import Outlet
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Decision:
     """Unix time."""
     event: str
     detail: str
+    """Without credentials."""
 
 
 class Stream:
@@ -310,6 +312,7 @@ class Stream:
         self.state = next_state(self.state, event)
 
     def _note(self, event: str, detail: str) -> None:
+        detail = redact(detail)
         self.events.append(Decision(time.time(), event, detail))
         log.info("stream %s: %s: %s", self.id, event, detail)
 
