@@ -59,9 +59,10 @@ def demo(listen: str) -> None:
 def _print_demo_urls(base: str) -> None:
     click.echo(
         f"fastrelay {__version__} relays its test channel. Open with VLC, ffplay or any IPTV player:\n"
-        f"  MPEG-TS  {base}/stream/demo\n"
-        f"  HLS      {base}/stream/demo/hls\n"
-        f"  status   {base}/api/streams/status\n"
+        f"  dashboard  {base}/\n"
+        f"  MPEG-TS    {base}/stream/demo\n"
+        f"  HLS        {base}/stream/demo/hls\n"
+        f"  status     {base}/api/streams/status\n"
         "Ctrl+C stops it."
     )
 
