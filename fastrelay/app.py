@@ -31,6 +31,7 @@ from fastrelay.endpoints.hls import HlsEndpoints
 from fastrelay.endpoints.live import LiveEndpoint
 from fastrelay.endpoints.metered import Metered
 from fastrelay.endpoints.metrics import MetricsEndpoint
+from fastrelay.endpoints.openapi import OpenApiEndpoint
 from fastrelay.endpoints.pages import Pages
 from fastrelay.endpoints.passthrough import PassthroughEndpoints
 from fastrelay.endpoints.playlists import PlaylistEndpoints
@@ -138,6 +139,8 @@ class App:
         self._listener = listener = Listener(router, config.server, on_request_done=AccessLog(tally.answers))
         metered = Metered(tally, memory, self._manager.running, lambda: listener.connections)
         MetricsEndpoint(metered).register(router)
+        OpenApiEndpoint().register(router)
+        self.routes = router.routes
 
     @classmethod
     async def open(cls, config: Config) -> "App":

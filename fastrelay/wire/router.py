@@ -71,6 +71,8 @@ class Router:
     """Routes by method and path. GET's route also answers HEAD (the handler sees `request.method == "HEAD"`)."""
 
     def __init__(self) -> None:
+        self.routes: list[tuple[str, str]] = []
+        """Method and pattern of each route, in the order they were added."""
         self._root = _Node()
         self._exact: dict[str, _Node] = {}
 
@@ -92,6 +94,7 @@ class Router:
         if method in node.routes:
             raise ValueError(f"{method} {pattern} is routed already")
         node.routes[method] = Route(handler, body_limit, receive)
+        self.routes.append((method, pattern))
         if method == "GET":
             node.routes.setdefault("HEAD", node.routes[method])
         if "{" not in pattern:
