@@ -16,16 +16,19 @@ from bench.load.watch import family, use_of
 
 PLAYLIST_CONNECTIONS = 64
 SEGMENT_CONNECTIONS = 16
-SESSIONS = 100
+SESSIONS = 8
 
 _WRK = """\
-local paths, at = {{{paths}}}, 0
-request = function() at = at % #paths + 1 return wrk.format("GET", paths[at]) end
+local number = 0
+setup = function(thread) thread:set("number", number) number = number + 1 end
+init = function(args) asking = wrk.format("GET", "{path}" .. string.format("%04d", number)) end
+request = function() return asking end
 done = function(summary, latency, requests)
   local e = summary.errors
   print("DONE " .. summary.requests .. " FAULTS " .. e.connect + e.read + e.write + e.status + e.timeout)
 end
 """
+"""A connection polls for one session, as players do, with the same bytes each time."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,11 @@ def playlists(url: str, pid: int, seconds: float) -> Rate:
     """Asked for by many sessions over keep-alive connections, with wrk. Raises RuntimeError for a wrong answer."""
     target = target_of(url)
     mark = "&" if "?" in target.path else "?"
-    paths = ",".join(f'"{target.path}{mark}session=bench{number:04}"' for number in range(SESSIONS))
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_WRK.format(paths=paths))
+        script.write(_WRK.format(path=f"{target.path}{mark}session=bench"))
         script.flush()
         host = f"http://{target.address[0]}:{target.address[1]}"
-        command = ["wrk", "-t1", f"-c{PLAYLIST_CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script.name, host]
+        command = ["wrk", f"-t{SESSIONS}", f"-c{PLAYLIST_CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script.name, host]
         return _measured(lambda: _wrk(command), pid)
 
 

@@ -12,7 +12,7 @@ from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
 from fastrelay.streams.hls_output import HlsOutput
 from fastrelay.streams.stream import Stream, Visit
 from fastrelay.wire.conditional import is_current, takes_gzip
-from fastrelay.wire.request import Request
+from fastrelay.wire.request import Again, Request
 from fastrelay.wire.response import Response
 from fastrelay.wire.router import Answering, Handler, Router
 
@@ -72,8 +72,12 @@ class HlsEndpoints:
             finished.touch(finished.sessions[key])
             return _playlist(finished, request, key)
         visit = self._enter(stream, request, key, came="session" not in request.query)
-        # Nearly always: and then without a task for it.
-        return _playlist(visit.output, request, key) if visit.is_ready else self._first_playlist(visit, request, key)
+        if not visit.is_ready:
+            return self._first_playlist(visit, request, key)
+        # Nearly always: and then without a task for it, and next time without all of the above.
+        if "expires" not in request.query:
+            request.again = _poll(visit, request)
+        return _playlist(visit.output, request, key)
 
     async def _first_playlist(self, visit: Visit, request: Request, key: str) -> Response:
         await visit.ready(self._start_timeout)
@@ -103,6 +107,30 @@ def _session_of(request: Request) -> str:
     if _SESSION.fullmatch(given):
         return given
     return f"{request.peer[0]} {request.headers.get('user-agent', '')}"
+
+
+def _poll(visit: Visit, request: Request) -> Again:
+    """How the viewer's next request for the same is answered, while he stays and the stream runs. Thousands a second
+    come this way: it looks at nothing that cannot have changed."""
+    output, session, query = visit.output, visit.session, carried(request)
+    packed = takes_gzip(request.headers.get("accept-encoding", ""))
+    known = request.headers.get("if-none-match")
+
+    def again() -> Response | None:
+        playlist = output.playlist
+        if playlist is None or session.over:
+            return None
+        output.touch(session)
+        rendering = playlist.rendering(query, packed)
+        answer = rendering.whole
+        if known is not None and is_current(known, rendering.etag):
+            answer = rendering.unchanged
+        size = len(answer.body)
+        output.delivered += size
+        session.sent += size
+        return answer
+
+    return again
 
 
 def _playlist(output: HlsOutput, request: Request, key: str) -> Response:

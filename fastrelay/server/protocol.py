@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from math import inf
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from fastrelay.errors import FastrelayError, RequestError
 from fastrelay.server.connections import Connections, Slot
@@ -18,7 +18,7 @@ from fastrelay.server.live import RawOutlet, TlsOutlet, in_kernel, own_socket, r
 from fastrelay.server.reading import Reading
 from fastrelay.server.sending import Sending
 from fastrelay.wire.reader import HeadParser, RequestReader
-from fastrelay.wire.request import Request, Upload, Write
+from fastrelay.wire.request import Again, Request, Upload, Write
 from fastrelay.wire.response import (
     CLOSE,
     KEEP,
@@ -28,6 +28,7 @@ from fastrelay.wire.response import (
     Takeover,
     error_response,
     render_head,
+    render_kept,
     render_streamed_head,
     render_takeover_head,
 )
@@ -40,6 +41,7 @@ OnRequestDone = Callable[[str, Request | None, int, int, float], None]
 in the handler."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REPEATED_MAX = 1024  # bytes of a request that is remembered: every connection may have one
 _JOIN_MAX = 16 * 1024  # bytes: up to here copying a body behind its head is cheaper than a second buffer
 _INTERNAL_ERROR = error_response(500, "internal_error", "the server failed to answer this request; its log says why")
 _CLIENT_CLOSED = 499  # never sent: what the access log shows for a viewer who left before his answer
@@ -58,13 +60,21 @@ class _Phase(Enum):
     """The last answer is on its way out; what still comes in is thrown away."""
 
 
+class Repeated(NamedTuple):
+    """The last request that may be asked again (see `Request.again`), and its bytes."""
+
+    data: bytes
+    request: Request
+    answer: Again
+
+
 class HttpProtocol(asyncio.Protocol):
     """Drives one connection; deadlines come from the table's tick (`check`)."""
 
     __slots__ = (
-        "_connections", "_deadline", "_discarded", "_eof", "_handed_over", "_handler_started", "_limits", "_local",
-        "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_reading", "_refusal", "_request", "_secure",
-        "_sending", "_slot", "_takeover", "_task", "_transport", "_turn", "_upload", "_write_paused",
+        "_again", "_connections", "_deadline", "_discarded", "_eof", "_handed_over", "_handler_started", "_limits",
+        "_local", "_loop", "_on_request_done", "_peer", "_phase", "_reader", "_reading", "_refusal", "_request",
+        "_secure", "_sending", "_slot", "_takeover", "_task", "_transport", "_turn", "_upload", "_write_paused",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -101,6 +111,7 @@ class HttpProtocol(asyncio.Protocol):
         self._handed_over = False
         self._discarded = 0
         self._reading = Reading()
+        self._again: Repeated | None = None
         self._handler_started = 0.0
 
     # -- bytes come in ------------------------------------------------------------------------------------------------
@@ -117,6 +128,9 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._phase is _Phase.CLOSING:
             self._discard(len(data))
+            return
+        again = self._again
+        if again is not None and again.data == data and self._repeats(again):
             return
         self._reader.feed(data)
         if self._held():
@@ -170,6 +184,27 @@ class HttpProtocol(asyncio.Protocol):
         if not self._held():
             self._await_rest()
 
+    def _repeats(self, again: Repeated) -> bool:
+        """Players poll: answer what was asked with the very same bytes as before, if that is all there is to answer."""
+        if self._phase is not _Phase.IDLE or self._held() or self._connections.draining:
+            return False
+        answer = again.answer()
+        if answer is None:
+            self._again = None
+            return False
+        whole = render_kept(answer, self._connections.stamp)
+        self._transport.write(whole)
+        self._reading.wrote(len(whole))
+        self._deadline = self._loop.time() + self._limits.idle_timeout
+        if self._on_request_done is not None:
+            self._on_request_done(self._peer[0], again.request, answer.status, len(whole), 0.0)
+        return True
+
+    def _remember(self, request: Request) -> None:
+        data, head = self._reader.alone, self._reader.head
+        if request.again is not None and data and len(data) <= _REPEATED_MAX and head.http11 and head.keep_alive:
+            self._again = Repeated(data, request, request.again)
+
     def _await_rest(self) -> None:
         """The buffer holds no complete request. Deadlines are absolute: they start with the first byte only."""
         if self._eof:
@@ -217,6 +252,8 @@ class HttpProtocol(asyncio.Protocol):
             self._handler_started = self._loop.time()
         try:
             answer = reader.route.handler(request)
+            if request.again is not None:
+                self._remember(request)
             if not isinstance(answer, (Response, Streamed, Takeover)):
                 self._wait_for(answer)
                 return

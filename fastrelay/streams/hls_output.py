@@ -36,7 +36,7 @@ class Session:
     `came`: he has asked for the stream, and is not a player that still asks on after his session was over.
     """
 
-    __slots__ = ("address", "came", "id", "key", "last_request", "sent", "since", "user_agent", "waiting")
+    __slots__ = ("address", "came", "id", "key", "last_request", "over", "sent", "since", "user_agent", "waiting")
 
     def __init__(self, viewer_id: int, key: str, address: str, user_agent: str, *, came: bool) -> None:
         self.id = viewer_id
@@ -47,6 +47,8 @@ class Session:
         self.since = time.time()
         self.last_request = 0.0
         """Loop time."""
+        self.over = False
+        """He is gone; if he asks again he is a new viewer."""
         self.waiting = 0
         """Requests that are still to be answered: who waits has not left."""
         self.sent = 0
@@ -181,7 +183,7 @@ class HlsOutput:
 
     def touch(self, session: Session) -> None:
         """The session has asked for something."""
-        self._used_at = session.last_request = self._loop.time()
+        session.last_request = self._loop.time()
 
     def enter(self, session: Session) -> None:
         """A new viewer."""
@@ -191,6 +193,8 @@ class HlsOutput:
         """The viewer is gone; False when he already was."""
         if self.sessions.pop(session.key, None) is None:
             return False
+        session.over = True
+        self._used_at = max(self._used_at, session.last_request)
         if self._newest.get((session.address, session.user_agent)) is session:
             del self._newest[session.address, session.user_agent]
         return True

@@ -43,7 +43,7 @@ class RequestReader:
     `receive` is called for the upload of a route that receives its bodies piece by piece.
     """
 
-    __slots__ = ("_body", "_buffer", "_heads", "_receive", "_start", "head", "in_body", "params", "route")
+    __slots__ = ("_alone", "_body", "_buffer", "_heads", "_receive", "_start", "head", "in_body", "params", "route")
 
     head: Head
     route: Route
@@ -54,6 +54,8 @@ class RequestReader:
         self._receive = receive
         self._buffer = b""
         self._start = 0
+        self._alone = False
+        """The last request began where the buffer does."""
         self._body: SizedBody | ChunkedBody
         self.in_body = False
         """A head is read and its body is not complete."""
@@ -82,6 +84,7 @@ class RequestReader:
         if not end:
             return None
         self.head, self.route, self.params = self._heads.parse(self._buffer[self._start : end])
+        self._alone = not self._start
         self._start = end
         head = self.head
         if not head.length and not head.chunked:
@@ -95,6 +98,11 @@ class RequestReader:
             take = self._receive()
         self._body = ChunkedBody(limit, take) if head.chunked else SizedBody(head.length, limit, take)
         return self._read_body()
+
+    @property
+    def alone(self) -> bytes | None:
+        """The bytes of the last request, which has no body, if nothing came before or behind it since the last feed."""
+        return self._buffer if self._alone and self._start == len(self._buffer) else None
 
     @property
     def wants_continue(self) -> bool:

@@ -4,8 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fastrelay.wire.response import Response
+
 Write = Callable[[bytes | bytearray], object]
 """Takes the next piece of a body."""
+
+Again = Callable[[], Response | None]
 
 
 class Flow(Protocol):
@@ -46,3 +50,6 @@ class Request:
     """What the route's pattern named, as in `/api/relays/{id}`."""
     upload: Upload | None = None
     """The body, on routes that receive it piece by piece; None where there was none."""
+    again: Again | None = None
+    """Set by a handler: how the same request of the same connection is answered next time, without all that led here;
+    for small answers. When it returns None everything is looked at anew, and it is not called again."""

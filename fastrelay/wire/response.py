@@ -40,6 +40,7 @@ class Response:
     measured: bool = True
     """False for the answer to a HEAD whose body nobody made: a length would be a guess (RFC 9110 §8.6)."""
     _fixed: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _kept: tuple[bytes, bytes] = field(default=(b"", b""), init=False, repr=False, compare=False)
 
     @property
     def bodiless(self) -> bool:
@@ -150,6 +151,15 @@ def render(response: Response, stamp: bytes, ending: bytes = KEEP) -> bytes:
     """Head and body in one piece."""
     head = render_head(response, stamp, ending)
     return head if response.bodiless else head + response.body
+
+
+def render_kept(response: Response, stamp: bytes) -> bytes:
+    """The same, for a small answer on a connection that is kept: one object for all who ask under this stamp."""
+    known, whole = response._kept
+    if known is not stamp:
+        whole = render(response, stamp)
+        object.__setattr__(response, "_kept", (stamp, whole))
+    return whole
 
 
 def render_takeover_head(takeover: Takeover, stamp: bytes) -> bytes:

@@ -38,8 +38,11 @@ class Routes:
     fixed: Response = field(default_factory=lambda: Response(200, b"fixed", "text/plain"))
     large: Response = field(default_factory=lambda: Response(200, bytes(range(256)) * (16 * 1024), "video/mp2t"))
 
+    polls: int = 3
+
     def router(self) -> Router:
         router = Router()
+        router.add("GET", "/poll", self.poll)
         router.add("GET", "/fixed", lambda request: self.fixed)
         router.add("GET", "/large", lambda request: self.large)
         router.add("GET", "/item/{id}", lambda request: json_response(request.params))
@@ -55,6 +58,17 @@ class Routes:
         router.add("GET", "/nothing", lambda request: None)  # type: ignore[arg-type, return-value]  # a handler's bug
         router.add("GET", "/empty", lambda request: Response(204, content_type=""))
         return router
+
+    def poll(self, request: Request) -> Response:
+        """Answered again without being asked here, as often as `polls` says."""
+        self.seen.append(request)
+
+        def again() -> Response | None:
+            self.polls -= 1
+            return Response(200, b"again", "text/plain") if self.polls >= 0 else None
+
+        request.again = again
+        return Response(200, b"first", "text/plain")
 
     def echo(self, request: Request) -> Response:
         self.seen.append(request)

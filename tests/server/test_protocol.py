@@ -277,6 +277,50 @@ async def test_a_slow_reader_that_reads_is_not_cut() -> None:
         assert (await client.answer()).body == b"fixed"
 
 
+async def test_a_poll_is_answered_again_without_its_handler_until_that_has_to_look_anew() -> None:
+    async with serving() as server, Client(server.address) as client:
+        bodies = []
+        for _ in range(6):
+            await client.send(get("/poll"))
+            bodies.append((await client.answer()).body)
+        assert bodies == [b"first", b"again", b"again", b"again", b"first", b"first"]
+        assert len(server.routes.seen) == 3
+        assert [(request and request.path, status) for _, request, status, _, _ in server.done] == [("/poll", 200)] * 6
+
+
+async def test_only_the_very_same_bytes_and_nothing_else_are_a_poll_again() -> None:
+    async with serving() as server, Client(server.address) as client:
+        server.routes.polls = 100
+        other = get("/poll", "X: y")
+        for data, expected in (
+            (get("/poll"), [b"first"]),
+            (other, [b"first"]),
+            (get("/poll"), [b"first"]),
+            (get("/fixed"), [b"fixed"]),
+            (get("/poll"), [b"again"]),
+            (get("/poll") * 2, [b"first", b"first"]),
+            (get("/fixed") + get("/poll"), [b"fixed", b"first"]),
+            (get("/poll"), [b"again"]),
+        ):
+            await client.send(data)
+            assert [(await client.answer()).body for _ in expected] == expected
+        await client.send(get("/poll"), bytewise=True)
+        assert (await client.answer()).body == b"first"
+        await client.send(get("/poll", "Connection: close"))
+        assert (await client.answer()).body == b"first"
+        assert await client.rest() == b""
+
+
+async def test_a_poll_keeps_its_connection_open() -> None:
+    async with serving(idle_timeout=0.5) as server, Client(server.address) as client:
+        server.routes.polls = 100
+        for _ in range(8):
+            await client.send(get("/poll"))
+            await client.answer()
+            await asyncio.sleep(0.1)
+        await eventually(lambda: server.listener.connections == 0)
+
+
 async def test_answers_wait_for_their_reader() -> None:
     """Pipelined requests for large answers must not pile up in memory while nobody reads."""
     async with serving(send_buffer=16384) as server, Client(server.address, receive_buffer=4096) as client:

@@ -108,6 +108,30 @@ async def test_every_listed_segment_can_be_fetched_while_the_list_rolls_over() -
         assert origin.requests("/a") == 1
 
 
+async def test_a_connection_that_polls_on_gets_the_list_as_it_is_and_comes_in_anew_after_a_stop() -> None:
+    async with Origin() as origin, relay(origin.route("/a", live(SMALL, burst=3)), hls=SHORT) as server:
+        path = await watch(server)
+        connection = Connection(*await asyncio.open_connection("127.0.0.1", server.port))
+        seen: list[str] = []
+        async with asyncio.timeout(30):
+            while len(seen) < 8:
+                status, body = await connection.get(path)
+                assert status == 200
+                seen += [name for name in names(body.decode()) if name not in seen]
+                await asyncio.sleep(0.2)
+        assert seen == sorted(seen)
+        before = await server.status("a")
+        assert before["clients_hls"] == 1
+        await server.post("/api/streams/a/stop")
+        assert (await server.status("a"))["clients_hls"] == 0
+        status, body = await connection.get(path)
+        assert status == 200
+        assert not set(names(body.decode())) & set(seen)
+        assert (await server.status("a"))["clients_hls"] == 1
+        assert origin.requests("/a") == 2
+        connection.close()
+
+
 async def test_a_reader_of_ten_kilobytes_a_second_is_cut_and_disturbs_nobody() -> None:
     """Five of them, each of a segment of four megabytes; the memory is as it was when they are gone."""
     settings = {"server": {"write_timeout": "2s"}, "hls": {"segment_duration": "4s", "window": 3}}
@@ -143,7 +167,9 @@ async def test_the_status_tells_what_segments_hold_and_the_bound_on_all_of_them_
             paths = {name: await _media_path(server, name) for name in "ab"}
             await server.wait_log("hls.memory_max is reached")
             for _ in range(20):
-                held = [(await server.status(name))["hls_bytes"] for name in "ab"]
+                running = (await server.get("/api/streams/status")).json()["streams"]
+                held = [stream["hls_bytes"] for stream in running]
+                assert len(held) == 2
                 assert all(held)
                 assert sum(held) <= limit
                 for name, path in paths.items():
