@@ -107,6 +107,7 @@ class App:
                 accounts,
                 cache,
                 secrets.token_bytes(32),
+                tally,
             )
         )
         self._health = Health()
@@ -137,7 +138,7 @@ class App:
         PlaylistEndpoints(playlists, access, self._policy.check).register(router)
         ExportEndpoint(relays, channels, viewers, server.public_url, server.write_timeout).register(router)
         self._listener = listener = Listener(router, config.server, on_request_done=AccessLog(tally.answers))
-        metered = Metered(tally, memory, self._manager.running, lambda: listener.connections)
+        metered = Metered(tally, memory, cache, self._manager, self._passthroughs, lambda: listener.connections)
         MetricsEndpoint(metered).register(router)
         OpenApiEndpoint().register(router)
         self.routes = router.routes

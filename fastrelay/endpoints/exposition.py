@@ -26,6 +26,8 @@ from fastrelay import __version__
 from fastrelay.endpoints.metered import Metered
 from fastrelay.metrics.books import OTHER
 from fastrelay.metrics.histogram import Histogram
+from fastrelay.passthrough.channel import Channel as PassedThrough
+from fastrelay.passthrough.status import channel_state
 from fastrelay.streams.state import PUBLIC_NAMES
 from fastrelay.streams.stream import Stream
 
@@ -50,7 +52,11 @@ class _Now:
     segments: int = 0
     bitrate: float = 0.0
 
-    def add(self, stream: Stream) -> None:
+    def add(self, stream: Stream | PassedThrough) -> None:
+        if isinstance(stream, PassedThrough):
+            self.hls += len(stream.sessions)
+            self.segments += stream.cached_bytes
+            return
         run = stream.run
         if run is None:
             return
@@ -63,7 +69,7 @@ class _Now:
 
 GAUGES: tuple[tuple[str, str, Callable[[_Now], float]], ...] = (
     ("ring_bytes", "Memory of ring buffers.", lambda now: now.ring),
-    ("segment_bytes", "HLS segments held in memory.", lambda now: now.segments),
+    ("segment_bytes", "HLS segments held in memory, cut here or passed through.", lambda now: now.segments),
     ("bitrate_bytes", "Bytes per second of media time in what sources send.", lambda now: now.bitrate / 8),
 )
 
@@ -90,6 +96,7 @@ class Exposition:
         yield _gauge(
             "fastrelay_segment_limit_bytes", "hls.memory_max: bound on all HLS segments.", metered.memory.limit
         )
+        yield _gauge("fastrelay_passthrough_bytes", "Cache of what is passed through.", metered.cache.size)
         yield _counters("fastrelay_http_answers", "Whole HTTP answers, by status.", "code", tally.answers)
         yield _counters("fastrelay_viewers_joined", "Viewers who came, by kind.", "kind", tally.viewers)
         yield _counters("fastrelay_viewer_drops", "Viewers dropped, by reason.", "reason", tally.drops)
@@ -122,14 +129,19 @@ class Exposition:
         yield _histogram("fastrelay_loop_lag_seconds", "How late the event loop was.", tally.loop_lag)
 
     def _streams(self) -> Iterator[Metric]:
-        running = self._metered.running()
+        manager, passthroughs = self._metered.manager, self._metered.passthroughs
+        running, passed = manager.running(), passthroughs.running()
         states = Counter({name: 0 for name in PUBLIC_NAMES.values() if name != "idle"})
         states.update(PUBLIC_NAMES[stream.state] for stream in running)
+        states.update(channel_state(channel) for channel in passed)
         yield _gauges("fastrelay_streams", "Running streams, by state.", "state", states.items())
         whole = _Now()
         by_label: dict[str, _Now] = {}
-        for stream in running:
-            label = stream.run.entry.label if stream.run is not None else OTHER
+        labelled: list[tuple[str, Stream | PassedThrough]] = [
+            *((stream.run.entry.label if stream.run is not None else OTHER, stream) for stream in running),
+            *((passthroughs.label(channel), channel) for channel in passed),
+        ]
+        for label, stream in labelled:
             whole.add(stream)
             by_label.setdefault(label, _Now()).add(stream)
         kinds = (("ts", whole.ts), ("hls", whole.hls))

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from fastrelay.hls.store import Memory
 from fastrelay.metrics.tally import Tally
-from fastrelay.streams.stream import Stream
+from fastrelay.passthrough.cache import Cache
+from fastrelay.passthrough.fetch import Fetch
+from fastrelay.passthrough.registry import Passthroughs
+from fastrelay.streams.manager import Manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,8 @@ class Metered:
 
     tally: Tally
     memory: Memory
-    running: Callable[[], list[Stream]]
-    """The streams that run."""
+    cache: Cache[Fetch]
+    manager: Manager
+    passthroughs: Passthroughs
     connections: Callable[[], int]
     """How many are open."""

@@ -13,9 +13,10 @@ from fastrelay.errors import RequestError, SourceError, StallError, StatusError
 from fastrelay.hls.m3u8_model import Span
 from fastrelay.hls.names import Role
 from fastrelay.hls.rewrite import Position
-from fastrelay.passthrough.channel import Channel, NoSourceError
+from fastrelay.passthrough.channel import Channel
 from fastrelay.passthrough.fetch import Fetch
 from fastrelay.passthrough.media_types import media_type
+from fastrelay.passthrough.no_source import NoSourceError
 from fastrelay.passthrough.playlist import Version
 from fastrelay.passthrough.table import Entry
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE

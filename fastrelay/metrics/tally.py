@@ -7,7 +7,7 @@ from fastrelay.metrics.histogram import Histogram
 
 DROPS = ("slow", "overrun", "timed out")
 """Why a viewer is dropped: behind a watermark, behind the ring's tail, or dead."""
-SWITCHES = ("asked", "ended", "connect", "eof", "failed", "format", "refused", "stall", "status")
+SWITCHES = ("asked", "ended", "connect", "eof", "failed", "format", "limit", "refused", "stall", "status")
 """Why a source is left: an operator asked, it played to its end, or it failed (the reasons of `SourceError`)."""
 KINDS = ("ts", "hls")
 

@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastrelay.config import Hls, Streams
-from fastrelay.errors import AccountLimitError, RequestError, SourceError
+from fastrelay.errors import RequestError, SourceError
 from fastrelay.hls.m3u8_model import Span
 from fastrelay.hls.names import Namer
 from fastrelay.hls.rewrite import Position
+from fastrelay.metrics.books import Sums
+from fastrelay.metrics.tally import Tally
 from fastrelay.passthrough.cache import Cache
 from fastrelay.passthrough.fetch import Fetch
+from fastrelay.passthrough.no_source import NoSourceError
 from fastrelay.passthrough.playlist import PATIENCE, Playlist, Version
-from fastrelay.passthrough.source import NotHlsError, Opener, Source
+from fastrelay.passthrough.source import Opener, Source
 from fastrelay.passthrough.table import Entry
 from fastrelay.sources.account_policy import Audience, Who
 from fastrelay.sources.accounts import Account, Accounts
 from fastrelay.streams.dial import AccountOf, Dialler
+from fastrelay.streams.farewell import say_gone
 from fastrelay.streams.hls_output import LOOK_AROUND, Session
 from fastrelay.streams.stream import EVENTS_KEPT, Decision
 from fastrelay.wire.source_url import redact
@@ -49,31 +53,8 @@ class Settings:
     cache: Cache[Fetch]
     key: bytes
     """Of the names; a new one for each process."""
-
-
-class NoSourceError(SourceError):
-    """None of the sources can be passed through: why not, one by one."""
-
-    reason = "no source works"
-
-    def __init__(self, errors: dict[int, SourceError]) -> None:
-        super().__init__("; ".join(f"source {at}: {error.reason}: {error}" for at, error in sorted(errors.items())))
-        self.errors = errors
-
-    @property
-    def other(self) -> bool:
-        """Whether one is a stream that can be had in another way."""
-        return any(isinstance(error, NotHlsError) for error in self.errors.values())
-
-    @property
-    def limited(self) -> bool:
-        """Whether an account had no connection left, which passes."""
-        return any(isinstance(error, AccountLimitError) for error in self.errors.values())
-
-    @property
-    def slow(self) -> bool:
-        """Whether all of them took too long."""
-        return all(error.reason == "stall" for error in self.errors.values())
+    tally: Tally
+    """Where everything is counted."""
 
 
 class Channel:
@@ -134,6 +115,10 @@ class Channel:
         """Bytes that came from all sources."""
         return self._received_before + (self.source.received if self.source is not None else 0)
 
+    def sums(self) -> Sums:
+        """For the books."""
+        return Sums(self.received, self.delivered, switches=self.switches)
+
     @property
     def cached_bytes(self) -> int:
         return self._shelf.size
@@ -160,6 +145,7 @@ class Channel:
         session = self.sessions.get(key)
         if session is None:
             self._viewers_ever += 1
+            self._settings.tally.viewers["hls"] += 1
             session = self.sessions[key] = Session(self._viewers_ever, key, address, user_agent, came=True)
             self._newest_from[session.who] = session
         self.touch(session)
@@ -352,6 +338,7 @@ class Channel:
         for session in [one for one in self.sessions.values() if not one.waiting]:
             if now - session.last_request >= patience:
                 self._forget(session)
+                say_gone(self.id, session, "left")
         if not self.sessions and not self._asking and now - self._used_at >= self._settings.streams.idle_timeout:
             self._end("idle")
 
@@ -372,6 +359,8 @@ class Channel:
             opening.cancel()
         self._received_before += source.received if source is not None else 0
         self._close_later(self._release(opening, source, set(self._closing)))
+        for session in self.sessions.values():
+            say_gone(self.id, session, "stopped")
         self.sessions.clear()
         self._newest_from.clear()
         self._shelf.close()

@@ -23,7 +23,7 @@ def channel_figures(channel: Channel, *, reveal: bool) -> dict[str, Any]:
         "uptime_seconds": round(channel.uptime, 3),
         "bytes_streamed": channel.delivered,
         "last_activity": timestamp(channel.last_activity) if channel.last_activity is not None else None,
-        "state": _state(channel),
+        "state": channel_state(channel),
         "kind": channel.kind,
         "bytes_received": channel.received,
         "bitrate": 0,
@@ -58,7 +58,8 @@ def channel_clients(channel: Channel) -> list[dict[str, Any]]:
     ]
 
 
-def _state(channel: Channel) -> str:
+def channel_state(channel: Channel) -> str:
+    """One of the states that users are told."""
     if channel.source is None:
         return "starting" if channel.active else "idle"
     return "active" if channel.sessions else "stopping"

@@ -13,7 +13,8 @@ log = logging.getLogger("fastrelay.access")
 def say_gone(stream_id: str, viewer: Viewer | Session, reason: str) -> None:
     """`reason`: why he is gone, for people."""
     if log.isEnabledFor(logging.INFO):
-        target = viewing_path(stream_id) + ("/hls" if isinstance(viewer, Session) else "")
+        hls = isinstance(viewer, Session) and not stream_id.endswith("/hls")
+        target = viewing_path(stream_id) + ("/hls" if hls else "")
         seconds = time.time() - viewer.since
         log.info(AccessLine(viewer.address, "GET", target, 200, viewer.sent, seconds, viewer.user_agent, reason))
 

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.kit.behaviours import live
+from tests.kit.hls_origin import HlsChannel, coded_segments
 from tests.kit.origin import Origin, closed_port
 from tests.kit.position_coded import PositionCoded
 from tests.kit.server import POLL, Server
@@ -88,6 +89,27 @@ async def test_what_happens_is_counted() -> None:
                 await until(server, 'fastrelay_source_switches_total{reason="eof"}', 1)
                 for viewer in (one, two, slow):
                     viewer.close()
+
+
+async def test_what_is_passed_through_is_counted_too() -> None:
+    channel = HlsChannel(coded_segments(PositionCoded(gop=2), 2.0))
+    async with Origin() as origin, Server({"hls": HLS, "streams": {"idle_timeout": "200ms"}}) as server:
+        text = f"#EXTM3U\n#EXTINF:-1,A\n{channel.mount(origin, '/hls')}\n"
+        assert (await server.post("/api/playlists", {"name": "x", "content": text})).status == 201
+        playlist = (await server.get("/api/proxy/channel/1/hls")).body.decode()
+        name = next(line for line in playlist.splitlines() if line and not line.startswith("#"))
+        size = len((await server.get(f"/api/proxy/channel/1/{name}")).body)
+        found = await scrape(server)
+        assert found['fastrelay_viewers{kind="hls"}'] == found['fastrelay_viewers_joined_total{kind="hls"}'] == 1
+        assert found['fastrelay_stream_viewers{kind="hls",stream="channel:1/hls"}'] == 1
+        assert found["fastrelay_passthrough_bytes"] >= size and found['fastrelay_streams{state="active"}'] == 1
+        await server.wait_log("GET /api/proxy/channel/1/hls 200")
+        await server.wait_log("(left)")
+        await server.wait_log("stopped: idle")
+        after = await scrape(server)
+        series = 'fastrelay_stream_delivered_bytes_total{stream="channel:1/hls"}'
+        assert after[series] >= found[series] >= size and after["fastrelay_passthrough_bytes"] == 0
+        assert after["fastrelay_received_bytes_total"] >= size
 
 
 HLS = {"segment_duration": "1s", "session_timeout": "1s"}
