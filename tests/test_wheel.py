@@ -50,6 +50,19 @@ def test_every_file_that_a_page_asks_for_is_there() -> None:
                 assert not name.startswith("vendor/") or name.removeprefix("vendor/") in TAKEN, f"{file.name}: {name}"
 
 
+@pytest.mark.parametrize(("page", "first"), [("dashboard.html", "dashboard.js"), ("watch.html", "watch.js")])
+def test_a_page_names_all_its_modules_at_once(page: str, first: str) -> None:
+    """Else a browser learns of them one after the other, with a way to the server and back for each."""
+    folder, needed = ROOT / "fastrelay/web", set[str]()
+    waiting = [first]
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        waiting += set(re.findall(r"from '\./([\w.]+)'", (folder / name).read_text())) - needed
+    named = set(re.findall(r'rel="modulepreload" href="/web/([\w.]+)"', (folder / page).read_text()))
+    assert named == needed - {first}
+
+
 async def test_the_demo_runs_with_its_pages_out_of_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
     # Isolated from the repository: its own package is found first, the dependencies in the environment.
