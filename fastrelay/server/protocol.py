@@ -307,6 +307,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
+        self._reading.wrote(len(head) + len(body))
         self._answered(response.status, len(head) + len(body), keep)
 
     def _answered(self, status: int, sent: int, keep: bool) -> None:
@@ -333,12 +334,13 @@ class HttpProtocol(asyncio.Protocol):
             self._respond(_failure(self._request, error))
             return
         self._transport.write(rendered)
+        self._reading.wrote(len(rendered))
         if head.method == "HEAD":
             self._answered(streamed.status, len(rendered), keep)
             return
         self._phase = _Phase.ANSWER
         self._deadline = inf
-        sending = Sending(self._transport, streamed, chunked=chunked, paused=self._write_paused)
+        sending = Sending(self._transport, streamed, self._reading.wrote, chunked=chunked, paused=self._write_paused)
         task = self._loop.create_task(sending.run())
         self._sending = (sending, task)
         task.add_done_callback(lambda task: self._sent(task, streamed.status, len(rendered), keep))
@@ -369,7 +371,6 @@ class HttpProtocol(asyncio.Protocol):
             return render_head(response, stamp, ending), response
 
     def _report(self, status: int, sent: int) -> None:
-        self._reading.wrote(sent)
         if self._on_request_done is not None:
             seconds = self._loop.time() - self._handler_started if self._request is not None else 0.0
             self._on_request_done(self._peer[0], self._request, status, sent, seconds)
@@ -486,6 +487,7 @@ class HttpProtocol(asyncio.Protocol):
         head = render_head(response, self._connections.stamp, CLOSE)
         body = b"" if self._reader.asks_for_head else response.body
         self._transport.write(head + body)
+        self._reading.wrote(len(head) + len(body))
         self._request = None
         self._report(response.status, len(head) + len(body))
         self._linger()

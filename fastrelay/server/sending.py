@@ -1,6 +1,7 @@
 """The body of an answer that is still coming in, on its way to one reader."""
 
 import asyncio
+from collections.abc import Callable
 
 from fastrelay.wire.response import Streamed
 
@@ -9,11 +10,21 @@ class Sending:
     """Writes piece after piece, and waits while the transport holds more than it should.
 
     Whoever reads too slowly holds up nobody but himself: the pieces are the source's, each reader has his own place.
+    `wrote(size)` is told of every piece, while it is on its way: that is how a reader who takes none is found out.
     """
 
-    def __init__(self, transport: asyncio.Transport, streamed: Streamed, *, chunked: bool, paused: bool) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        streamed: Streamed,
+        wrote: Callable[[int], None],
+        *,
+        chunked: bool,
+        paused: bool,
+    ) -> None:
         self._transport = transport
         self._streamed = streamed
+        self._wrote = wrote
         self._chunked = chunked
         self._flowing = asyncio.Event()
         if not paused:
@@ -49,3 +60,4 @@ class Sending:
             self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
         else:
             self._transport.write(piece)
+        self._wrote(len(piece))
