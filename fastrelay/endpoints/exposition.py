@@ -96,6 +96,7 @@ class Exposition:
         yield _gauge(
             "fastrelay_segment_limit_bytes", "hls.memory_max: bound on all HLS segments.", metered.memory.limit
         )
+        yield _gauge("fastrelay_segment_bytes", "HLS segments that are cut here and held.", metered.memory.used)
         yield _gauge("fastrelay_passthrough_bytes", "Cache of what is passed through.", metered.cache.size)
         yield _counters("fastrelay_http_answers", "Whole HTTP answers, by status.", "code", tally.answers)
         yield _counters("fastrelay_viewers_joined", "Viewers who came, by kind.", "kind", tally.viewers)
@@ -146,8 +147,7 @@ class Exposition:
             by_label.setdefault(label, _Now()).add(stream)
         kinds = (("ts", whole.ts), ("hls", whole.hls))
         yield _gauges("fastrelay_viewers", "Viewers now, by kind.", "kind", kinds)
-        for name, text, value in GAUGES[:2]:
-            yield _gauge(f"fastrelay_{name}", text, value(whole))
+        yield _gauge("fastrelay_ring_bytes", "Memory of ring buffers.", whole.ring)
         yield from self._by_stream(by_label)
 
     def _by_stream(self, by_label: dict[str, _Now]) -> Iterator[Metric]:

@@ -13,6 +13,7 @@ from fastrelay.wire.request import Request
 
 log = logging.getLogger("fastrelay.access")
 
+_WATCHED = ("/stream/", "/api/proxy/")
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -37,4 +38,6 @@ class AccessLog:
 
 def is_poll(path: str) -> bool:
     """What a player or a monitor asks for again and again."""
-    return ("/hls/" in path and not path.endswith("/master.m3u8")) or path in _PROBES
+    if path.startswith(_WATCHED):
+        return "/hls/" in path and not path.endswith("/master.m3u8")
+    return path in _PROBES

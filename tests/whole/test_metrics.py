@@ -102,6 +102,7 @@ async def test_what_is_passed_through_is_counted_too() -> None:
         found = await scrape(server)
         assert found['fastrelay_viewers{kind="hls"}'] == found['fastrelay_viewers_joined_total{kind="hls"}'] == 1
         assert found['fastrelay_stream_viewers{kind="hls",stream="channel:1/hls"}'] == 1
+        assert found["fastrelay_segment_bytes"] == 0, "that is what hls.memory_max bounds"
         assert found["fastrelay_passthrough_bytes"] >= size and found['fastrelay_streams{state="active"}'] == 1
         await server.wait_log("GET /api/proxy/channel/1/hls 200")
         await server.wait_log("(left)")
