@@ -95,20 +95,12 @@ class App:
                 tally,
             )
         )
-        passthrough = config.passthrough
-        passthrough_opener = PassthroughOpener(config.failover, self._policy, config.sources.user_agent)
-        cache: Cache[Fetch] = Cache(passthrough.channel_max, passthrough.cache_max)
+        limits = config.passthrough
+        cache: Cache[Fetch] = Cache(limits.channel_max, limits.cache_max)
+        passing = PassthroughOpener(config.failover, self._policy, config.sources.user_agent)
+        key = secrets.token_bytes(32)
         self._passthroughs = Passthroughs(
-            PassthroughSettings(
-                config.streams,
-                config.hls,
-                passthrough_opener,
-                account_of,
-                accounts,
-                cache,
-                secrets.token_bytes(32),
-                tally,
-            )
+            PassthroughSettings(config.streams, config.hls, passing, account_of, accounts, cache, key, tally)
         )
         self._health = Health()
         router = Router()

@@ -15,6 +15,8 @@ from fastrelay.mpegts.psi import ElementaryStream, Program, descriptors
 _RESERVED = 0x20
 """PIDs below belong to tables that receivers look for just there (ISO 13818-1 table 2-3, EN 300 468 table 1)."""
 
+_MOST_PROGRAMS = 32
+"""More than a multiplex has. Hundreds of them would hold the loop; those beyond are sent as they are."""
 _FIRST_NEW = 0x100
 """Where PIDs are looked for that no source has."""
 _LANGUAGE = 0x0A
@@ -77,12 +79,17 @@ class Lineup:
 
     def splice(self, before: Sequence[Program], after: Sequence[Program]) -> Remap:
         """How to send the programs `after` where receivers know `before` by now, the one to watch first in both."""
-        pairs = zip_longest(map(_place, before), self._places)
+        after = after[:_MOST_PROGRAMS]
+        pairs = zip_longest(map(_place, before[:_MOST_PROGRAMS]), self._places)
         self._places = [_merged(now, earlier) if now and earlier else now or earlier for now, earlier in pairs]
         remap = Remap(Permutation(), Permutation())
         given: dict[int, int] = {}
+        numbers: set[int] = set()
         for place, program in zip(self._places, after, strict=False):
-            remap.numbers.send(program.number, place.number)
+            # A program that took another's place may have its number: the first of them keeps it.
+            if place.number not in numbers:
+                numbers.add(place.number)
+                remap.numbers.send(program.number, place.number)
             given.setdefault(program.pmt_pid, place.pmt_pid)
             for track, known in _matches(_tracks(program), place.tracks):
                 given.setdefault(track.pid, known.pid)
@@ -93,16 +100,17 @@ class Lineup:
     def _complete(self, given: dict[int, int], after: Sequence[Program]) -> dict[int, int]:
         """`given` without what cannot be, and with new PIDs for tracks whose own ones mean something else by now."""
         told = {pid for place in self._places for pid in _pids(place)}
-        own = [pid for program in after for pid in _pids(_place(program))]
+        own = dict.fromkeys(pid for program in after for pid in _pids(_place(program)))
         complete: dict[int, int] = {}
+        taken: set[int] = set()
         for pid, place in given.items():
-            if _is_free(pid) and _is_free(place) and place not in complete.values():
+            if _is_free(pid) and _is_free(place) and place not in taken:
                 complete[pid] = place
+                taken.add(place)
+        strays = [pid for pid in own if _is_free(pid) and pid in told and pid not in complete]
         unused = (pid for pid in range(_FIRST_NEW, NULL_PID) if pid not in told and pid not in own)
-        for pid in own:
-            if _is_free(pid) and pid in told and pid not in complete:
-                complete[pid] = next(unused)
-        return complete
+        # Where every PID there is means something, what is left over goes where the others leave room.
+        return complete | dict(zip(strays, unused, strict=False))
 
 
 def _place(program: Program) -> _Place:

@@ -35,7 +35,6 @@ YOUNG_BYTES = 512 * 1024
 STRETCHED_DELAY = 0.200
 """Flush delay in seconds while rounds take a good part of it: fewer, larger writes are what a loaded core needs."""
 
-
 LOADED_BYTES = 1 << 20
 """… and only so much at once is written earlier."""
 
@@ -149,7 +148,9 @@ class Fanout:
         """
         if self.edge < YOUNG_BYTES or self._waiting:
             return 0.0, 0
-        delay, size = (STRETCHED_DELAY, LOADED_BYTES) if self._loaded else (self._flush_delay, self._flush_bytes)
+        delay, size = self._flush_delay, self._flush_bytes
+        if self._loaded:
+            delay, size = max(delay, STRETCHED_DELAY), max(size, LOADED_BYTES)
         return max(0.0, self._round_began + delay - self._loop.time()), size
 
     def flush(self) -> None:

@@ -97,6 +97,22 @@ def test_the_program_to_watch_takes_the_place_of_the_one_watched() -> None:
     assert remap.pids(0x100) not in (0x100, 0x1000)
 
 
+def test_the_first_program_keeps_the_number_when_another_left_it_behind() -> None:
+    lineup = Lineup()
+    one, two = program(1, 0x40, (0x41, H264)), program(2, 0x50, (0x51, H264))
+    lineup.splice([one, two], [one, two])
+    remap = lineup.splice([two], [program(5, 0x60, (0x61, H264)), program(6, 0x70, (0x71, H264))])
+    assert remap.numbers(5) == 2 != remap.numbers(6)
+
+
+def test_a_source_that_lists_every_pid_there_is_raises_nothing() -> None:
+    rows = [tuple((pid, AAC) for pid in range(first, first + 200)) for first in range(0x20, 0x1FFF - 200, 200)]
+    flood = [program(number, 0x1FFE - number, *tracks) for number, tracks in enumerate(rows * 7, 1)]
+    known = [program(1, 0x1000, *((pid, PRIVATE, SUBTITLE) for pid in range(0x100, 0x1FE)))]
+    remap = Lineup().splice(known, flood)
+    assert len({remap.pids(pid) for pid in range(0x2000)}) == 0x2000
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=12))
 def test_no_two_numbers_become_one(pairs: list[tuple[int, int]]) -> None:
     permutation = Permutation()
