@@ -105,11 +105,14 @@ def test_the_first_program_keeps_the_number_when_another_left_it_behind() -> Non
     assert remap.numbers(5) == 2 != remap.numbers(6)
 
 
-def test_a_source_that_lists_every_pid_there_is_raises_nothing() -> None:
-    rows = [tuple((pid, AAC) for pid in range(first, first + 200)) for first in range(0x20, 0x1FFF - 200, 200)]
-    flood = [program(number, 0x1FFE - number, *tracks) for number, tracks in enumerate(rows * 7, 1)]
-    known = [program(1, 0x1000, *((pid, PRIVATE, SUBTITLE) for pid in range(0x100, 0x1FE)))]
-    remap = Lineup().splice(known, flood)
+def test_where_every_pid_means_something_nothing_is_raised() -> None:
+    def flood(first: int, kind: tuple[int, bytes]) -> list[Program]:
+        return [
+            program(n + 1, 0x40 + n, *((pid, *kind) for pid in range(first + 200 * n, first + 200 * (n + 1))))
+            for n in range(32)
+        ]
+
+    remap = Lineup().splice(flood(0x100, (PRIVATE, SUBTITLE)), flood(0x1FFF - 6400, (AAC, b"")))
     assert len({remap.pids(pid) for pid in range(0x2000)}) == 0x2000
 
 
