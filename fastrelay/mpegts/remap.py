@@ -15,7 +15,7 @@ from fastrelay.mpegts.psi import ElementaryStream, Program, descriptors
 _RESERVED = 0x20
 """PIDs below belong to tables that receivers look for just there (ISO 13818-1 table 2-3, EN 300 468 table 1)."""
 
-_MOST_PROGRAMS = 32
+_MOST_PROGRAMS = 16
 """More than a multiplex has. Hundreds of them would hold the loop; those beyond are sent as they are."""
 _FIRST_NEW = 0x100
 """Where PIDs are looked for that no source has."""
@@ -143,21 +143,23 @@ def _merged(now: _Place, earlier: _Place) -> _Place:
 def _matches(tracks: tuple[_Track, ...], known: tuple[_Track, ...]) -> Iterator[tuple[_Track, _Track]]:
     """Each track with a known one of its codec: of its language where there is one, else the next that is left."""
     waiting, left = list(tracks), list(known)
-    for same in (_is_alike, _has_codec):
-        for track in tuple(waiting):
-            found = next((one for one in left if same(track, one)), None)
-            if found is not None:
-                waiting.remove(track)
-                left.remove(found)
-                yield track, found
+    for likeness in (_codec_and_language, _codec):
+        alike: dict[object, list[_Track]] = {}
+        for one in reversed(left):
+            alike.setdefault(likeness(one), []).append(one)
+        pairs = [(track, same.pop()) for track in waiting if (same := alike.get(likeness(track)))]
+        yield from pairs
+        matched, used = {track for track, _ in pairs}, {one for _, one in pairs}
+        waiting = [track for track in waiting if track not in matched]
+        left = [one for one in left if one not in used]
 
 
-def _is_alike(one: _Track, other: _Track) -> bool:
-    return one[1:] == other[1:]
+def _codec_and_language(track: _Track) -> object:
+    return track.codec, track.language
 
 
-def _has_codec(one: _Track, other: _Track) -> bool:
-    return one.codec == other.codec
+def _codec(track: _Track) -> object:
+    return track.codec
 
 
 def _is_free(pid: int) -> bool:

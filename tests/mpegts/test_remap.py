@@ -61,6 +61,14 @@ def test_a_language_finds_its_own() -> None:
     assert sent(remap, 0x201, 0x202) == (0x102, 0x101)
 
 
+def test_of_several_without_their_language_the_first_takes_the_first() -> None:
+    remap = Lineup().splice(
+        [program(1, 0x1000, (0x100, H264), (0x101, AAC, language(b"fra")), (0x102, AAC, language(b"eng")))],
+        [program(1, 0x1000, (0x100, H264), (0x201, AAC, language(b"deu")), (0x202, AAC, language(b"ita")))],
+    )
+    assert sent(remap, 0x201, 0x202) == (0x101, 0x102)
+
+
 def test_a_pid_never_comes_to_mean_another_codec() -> None:
     """Subtitles on the PID that a decoder was opened for as AC-3 get another; also in the source after."""
     lineup = Lineup()
@@ -108,11 +116,11 @@ def test_the_first_program_keeps_the_number_when_another_left_it_behind() -> Non
 def test_where_every_pid_means_something_nothing_is_raised() -> None:
     def flood(first: int, kind: tuple[int, bytes]) -> list[Program]:
         return [
-            program(n + 1, 0x40 + n, *((pid, *kind) for pid in range(first + 200 * n, first + 200 * (n + 1))))
-            for n in range(32)
+            program(n + 1, 0x40 + n, *((pid, *kind) for pid in range(first + 480 * n, first + 480 * (n + 1))))
+            for n in range(16)
         ]
 
-    remap = Lineup().splice(flood(0x100, (PRIVATE, SUBTITLE)), flood(0x1FFF - 6400, (AAC, b"")))
+    remap = Lineup().splice(flood(0x100, (PRIVATE, SUBTITLE)), flood(0x1FFF - 7680, (AAC, b"")))
     assert len({remap.pids(pid) for pid in range(0x2000)}) == 0x2000
 
 
