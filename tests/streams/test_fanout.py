@@ -369,3 +369,50 @@ async def test_a_young_stream_is_flushed_without_delay(monkeypatch: pytest.Monke
     assert await stage.read(theirs, len(HEAD + TABLES) + (1 << 13)) == HEAD + TABLES + pattern(0, 1 << 13)
     stage.append(1 << 12)
     assert stage.fanout.edge == 1 << 13
+
+
+async def test_the_delay_counts_from_round_to_round() -> None:
+    """What gathered before it came here has waited already: after a quiet delay it is written at once."""
+    stage = Stage(delay=0.2)
+    stage.mark()
+    stage.append(8)
+    _, theirs = stage.join()
+    await stage.read(theirs, len(HEAD + TABLES) + 8)
+    await asyncio.sleep(0.25)
+    assert stage.fanout.spare()[0] == 0.0
+    stage.append(8)
+    assert stage.fanout.edge == 16
+    stage.append(8)
+    assert stage.fanout.edge == 16
+    assert 0.0 < stage.fanout.spare()[0] < 0.201
+    assert await stage.read(theirs, 16) == pattern(8, 24)
+
+
+async def test_nothing_may_gather_while_somebody_waits_for_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(delay=60)
+    stage.append(1000)
+    assert stage.fanout.spare()[0] > 0
+    stage.join()
+    assert stage.fanout.spare() == (0.0, 0)
+    stage.mark()
+    stage.append(1000)
+    assert stage.fanout.spare()[0] > 0
+    monkeypatch.setattr(fanout, "YOUNG_BYTES", 1 << 20)
+    assert stage.fanout.spare() == (0.0, 0)
+
+
+async def test_a_round_with_a_full_socket_counts_what_was_taken() -> None:
+    stage = Stage(size=1 << 22, delay=60)
+    stage.mark()
+    stage.append(1 << 12)
+    ends = [stage.join(send_buffer=1 << 14)[1] for _ in range(3)]
+    for end in ends:
+        await stage.read(end, len(HEAD + TABLES) + (1 << 12))
+    before = stage.fanout.delivered
+    stage.append(1 << 20)
+    stage.fanout.flush()
+    taken = stage.fanout.delivered - before
+    assert 0 < taken < 3 << 20
+    rest = [await stage.read(end, 1 << 20) for end in ends]
+    assert rest == [pattern(1 << 12, (1 << 12) + (1 << 20))] * 3
+    assert stage.fanout.delivered - before == 3 << 20
