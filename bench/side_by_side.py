@@ -2,7 +2,7 @@
 """fastrelay beside other servers, and beside the floor: same source, same viewers, same core, one after the other.
 
 The server has one core for itself; the viewers and the source share the other one. Everything is done twice, in
-alternation. Writes bench/RESULTS.md.
+alternation. `./scripts/bench --full` makes bench/RESULTS.md of what this stores, and of the other figures.
 """
 
 import argparse
@@ -17,21 +17,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from bench.load.figures import Figures
-from bench.load.options import target_of
 from bench.load.rows import rows_of
 from bench.loadtest import allow_sockets
-from bench.side.contestants import FASTRELAY, FLOOR, ICECAST, ROOT, VLC, Contestant, Stage
-from bench.side.first_picture import cold_overheads
-from bench.side.machine import describe
+from bench.side.contestants import FASTRELAY, FLOOR, ICECAST, ROOT, VLC, Contestant
 from bench.side.process import Pinned, free_port
-from bench.side.results import document, table
+from bench.side.results import table
 from bench.side.trial import Arena, Trial, renice_self, run_trial
 
 NICENESS = -15
 """Where it is allowed: other work of the machine is then hardly in the way."""
 BYTE_RATE = 500_000
 PATH = "/live/1.ts"
-COLD_TRIES = 10
 
 console = Console(highlight=False)
 
@@ -53,7 +49,6 @@ def main() -> int:
             origin.wait_for_port(port)
             arena = Arena(given.server_core, port, PATH, BYTE_RATE, given.seconds)
             trials = _all(entries, arena, given.viewers, given.rounds, notes)
-            cold = _cold(arena) if FASTRELAY in entries else []
         finally:
             origin.stop()
     setting = [
@@ -61,7 +56,10 @@ def main() -> int:
         f"one channel of {8 * BYTE_RATE / 1e6:g} Mbit/s over loopback, {given.seconds:g} s measured, medians of runs",
         *(f"{entry.name}: {entry.version_line()}" for entry in entries if entry.version_line()),
     ]
-    _write(given.out, document(describe(), setting, notes, cold, trials), trials)
+    console.print("\n".join(table(trials)), markup=False)
+    if given.json:
+        stored = {"setting": setting, "notes": notes, "trials": [trial.plain() for trial in trials]}
+        given.json.write_text(json.dumps(stored, indent=1) + "\n")
     return 0 if all(trial.figures.good for trial in trials if trial.contestant == FASTRELAY.name) else 1
 
 
@@ -73,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", help="contestants, by name")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "bench/RESULTS.md")
+    parser.add_argument("--json", type=Path, help="where everything is stored")
     return parser.parse_args()
 
 
@@ -130,24 +128,6 @@ def _one(entry: Contestant, viewers: int, arena: Arena, flush_ms: int, trials: l
     for name, value in rows_of(trial.figures):
         console.print(f"  {name:24}{value}", markup=False)
     return trial
-
-
-def _cold(arena: Arena) -> list[float]:
-    with tempfile.TemporaryDirectory(prefix="fastrelay-bench-") as folder:
-        stage = Stage(Path(folder), arena.server_core, arena.origin_port, arena.origin_path, 0)
-        serving = FASTRELAY.start(stage)
-        try:
-            source = target_of(f"http://127.0.0.1:{arena.origin_port}{arena.origin_path}")
-            return cold_overheads(source, target_of(serving.url), COLD_TRIES, idle=1.5)
-        finally:
-            serving.process.stop()
-
-
-def _write(out: Path, text: str, trials: list[Trial]) -> None:
-    out.write_text(text)
-    out.with_suffix(".json").write_text(json.dumps([trial.plain() for trial in trials], indent=1) + "\n")
-    console.print("\n".join(table(trials)), markup=False)
-    console.print(f"written: {out}")
 
 
 if __name__ == "__main__":

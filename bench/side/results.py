@@ -3,7 +3,15 @@
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from bench.cases.figure import Figure, rows
 from bench.side.trial import Trial
+
+OURS, FLOOR = "fastrelay", "floor"
+RATIOS = {"Icecast": 1 / 10, "VLC": 1 / 3}
+"""The most that fastrelay's CPU per GB may be of theirs."""
+COMPARED = (1000, 4000)
+"""Numbers of viewers for which these and the floor's are targets."""
+LONGEST_GAP = 0.3
 
 Column = tuple[str, Callable[[Trial], float | None], str]
 
@@ -53,48 +61,58 @@ def table(trials: Sequence[Trial]) -> list[str]:
     return lines
 
 
-def ratios(trials: Sequence[Trial]) -> list[str]:
-    """fastrelay's CPU per GB against the others: the floor at as many viewers, the rest at the most they held."""
-
-    def cost(trial: Trial) -> float | None:
-        return trial.figures.cpu_per_gb
-
+def targets(trials: Sequence[Trial]) -> list[Figure]:
+    """fastrelay's CPU per GB against the others: the floor at as many viewers, the rest at the most they held; and
+    whether it held its viewers."""
     groups = together(trials)
-    ours = {viewers: middle(runs, cost) for (name, viewers), runs in groups.items() if name == "fastrelay"}
     best: dict[str, int] = {}
     for (name, viewers), runs in groups.items():
-        if name not in ("fastrelay", "floor") and all(run.figures.good for run in runs):
+        if name not in (OURS, FLOOR) and all(run.figures.good for run in runs):
             best[name] = max(best.get(name, 0), viewers)
-    lines = []
-    for viewers, own in ours.items():
-        against = [(f"the floor at {viewers:,}", middle(groups.get(("floor", viewers), []), cost))]
-        against += [(f"{name} at its most, {most:,}", middle(groups[name, most], cost)) for name, most in best.items()]
-        told = [f"{own / other:.2f} of {name}" for name, other in against if own and other]
-        if told:
-            lines.append(f"- {viewers:,} viewers: {'; '.join(told)}")
-    return lines
+    found = []
+    for (name, viewers), runs in groups.items():
+        if name != OURS:
+            continue
+        own = middle(runs, _cost)
+        for other, most, part in [(FLOOR, viewers, 1.2), *((one, best[one], RATIOS.get(one)) for one in best)]:
+            cost = middle(groups.get((other, most), []), _cost)
+            if own and cost:
+                found.append(_ratio(viewers, own / cost, other, most, part if viewers in COMPARED else None))
+        gap = middle(runs, lambda trial: trial.figures.gap.get("p99")) or 9.0
+        held = f"{min(run.figures.held for run in runs):,} held, p99 gap {gap * 1e3:.0f} ms"
+        good = gap <= LONGEST_GAP and all(run.figures.good for run in runs)
+        found.append(Figure(f"{viewers:,} viewers of one channel, one core", "held, p99 gap 300 ms", held, good))
+    return found
+
+
+def _cost(trial: Trial) -> float | None:
+    return trial.figures.cpu_per_gb
+
+
+def _ratio(viewers: int, ratio: float, other: str, most: int, part: float | None) -> Figure:
+    what = f"CPU per GB, {viewers:,} viewers, against {other} at {most:,}"
+    return Figure(what, "" if part is None else f"{part:.3g}", f"{ratio:.3g}", None if part is None else ratio <= part)
+
+
+def hls_targets(stored: dict[str, dict[str, float]]) -> list[Figure]:
+    """Answers per second of the core of each, fastrelay's against those of nginx with files."""
+    found = []
+    for what, least in (("playlist", 1.2), ("segment", 0.9)):
+        own, theirs = (stored[f"{what} {who}"]["per CPU second"] for who in ("fastrelay", "nginx, files"))
+        told = f"{own:,.0f} against {theirs:,.0f}: {own / theirs:.2f}"
+        found.append(Figure(f"HLS {what}s per second against nginx", f"{least}", told, own / theirs >= least))
+    return found
 
 
 def document(
-    machine: Sequence[str], setting: Sequence[str], notes: Sequence[str], cold: Sequence[float], trials: Sequence[Trial]
+    machine: Sequence[str], setting: Sequence[str], notes: Sequence[str], figures: list[Figure], trials: Sequence[Trial]
 ) -> str:
     """The whole file."""
-    lines = [
-        "# Side by side",
-        "",
-        "Written by `./scripts/bench --full`; every figure is measured.",
-        "",
-        "## Setting",
-        "",
-    ]
+    lines = ["# Results", "", "Written by `./scripts/bench --full`; every figure is measured.", "", "## Setting", ""]
     lines += [f"- {line}" for line in (*machine, *setting)]
-    lines += ["", "## Live MPEG-TS", "", *table(trials), "", "CPU per delivered GB of fastrelay:", "", *ratios(trials)]
-    if cold:
-        lines += ["", "## Cold channel", ""]
-        lines.append(
-            f"The first decodable picture comes {median(cold) * 1e3:.0f} ms (median of {len(cold)}; most "
-            f"{max(cold) * 1e3:.0f} ms) after that of the source itself, dialled at the same moment."
-        )
+    lines += ["", "## Figures and their targets", "", *rows(figures)]
+    if trials:
+        lines += ["", "## Live MPEG-TS, side by side", "", *table(trials)]
     failed = [(trial, why, count) for trial in trials for why, count in trial.figures.faults.items()]
     if failed or notes:
         lines += ["", "## Not held, not run", "", *(f"- {note}" for note in notes)]

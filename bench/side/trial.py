@@ -51,6 +51,11 @@ class Trial:
     def plain(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Trial":
+        """What `plain` was made of."""
+        return cls(**{**plain, "figures": Figures(**plain["figures"])})
+
 
 def run_trial(contestant: Contestant, viewers: int, arena: Arena, flush_ms: int = 130) -> Trial:
     """Start the contestant, play the viewers, end it. Raises RuntimeError when it does not start."""
