@@ -6,14 +6,11 @@ one over TLS gets copies, one chunk at a time.
 """
 
 import asyncio
-import fcntl
 import logging
-import os
 import socket
-import struct
-import sys
-import termios
 from collections.abc import Callable
+
+from fastrelay.server.transport import own_socket, reset_on_close, reset_transport
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +21,6 @@ TLS_CHUNK = 64 * 1024
 
 _DISCARD = 64 * 1024  # bytes read and thrown away per call
 _DISCARDS = 256  # calls per wake-up: whoever sends more than that in one go is no viewer
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close sends a reset and drops what is unsent
 
 Gone = Callable[[], None]
 
@@ -95,7 +91,7 @@ class RawOutlet:
         if self._fd < 0:
             return
         self._ended = True
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        reset_on_close(self._sock)
         self._close()
 
     def _start_reading(self) -> None:
@@ -231,28 +227,15 @@ class TlsOutlet(asyncio.Protocol):
             gone()
 
 
-def own_socket(transport: asyncio.Transport) -> socket.socket:
-    """Take a plain TCP connection out of its transport, whose write buffer must be empty.
+def outlet_of(
+    loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, released: Callable[[], None]
+) -> RawOutlet | TlsOutlet:
+    """Take a connection away from the protocol it had; its transport's write buffer must be empty.
 
-    The descriptor is duplicated and the transport closes its own; no byte moves. Raises OSError (EMFILE).
+    Raises OSError where there is no descriptor left (EMFILE); the connection is as it was then.
     """
-    sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-    sock.setblocking(False)
-    transport.abort()
-    return sock
-
-
-def in_kernel(transport: asyncio.Transport) -> int:
-    """Bytes that the kernel holds for a transport's peer: not sent, or not yet acknowledged."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.fileno() < 0:
-        return 0
-    return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-
-
-def reset_transport(transport: asyncio.Transport) -> None:
-    """Close at once; the peer sees a reset and what is unsent is dropped."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    transport.abort()
+    if transport.get_extra_info("ssl_object") is None:
+        return RawOutlet(loop, own_socket(transport), released)
+    outlet = TlsOutlet(loop, transport, released)
+    transport.resume_reading()
+    return outlet

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, cast
 
 from fastrelay.errors import FastrelayError, RequestError
 from fastrelay.server.connections import Connections, Slot
-from fastrelay.server.live import RawOutlet, TlsOutlet, in_kernel, own_socket, reset_transport
+from fastrelay.server.live import outlet_of
 from fastrelay.server.reading import Reading
 from fastrelay.server.sending import Sending
+from fastrelay.server.transport import in_kernel, reset_transport
 from fastrelay.wire.reader import HeadParser, RequestReader
 from fastrelay.wire.request import Again, Request, Upload, Write
 from fastrelay.wire.response import (
@@ -397,11 +398,14 @@ class HttpProtocol(asyncio.Protocol):
                 self._report(200, len(head))
                 self._close()
                 return
-            outlet = self._make_outlet()
+            outlet = outlet_of(self._loop, self._transport, self._slot.release)
         except (OSError, ValueError) as error:
             takeover.abandon()
             self._respond(_failure(self._request, error))
             return
+        self._handed_over = True
+        self._phase = _Phase.CLOSING
+        self._connections.discard(self)
         if not takeover.logged_at_end:
             self._report(200, len(head))
         try:
@@ -409,19 +413,6 @@ class HttpProtocol(asyncio.Protocol):
         except Exception:
             log.exception("a live stream failed to take a viewer")
             outlet.reset()
-
-    def _make_outlet(self) -> RawOutlet | TlsOutlet:
-        released = self._slot.release
-        outlet: RawOutlet | TlsOutlet
-        if self._secure:
-            outlet = TlsOutlet(self._loop, self._transport, released)
-            self._transport.resume_reading()
-        else:
-            outlet = RawOutlet(self._loop, own_socket(self._transport), released)
-        self._handed_over = True
-        self._phase = _Phase.CLOSING
-        self._connections.discard(self)
-        return outlet
 
     # -- the client reads, or does not --------------------------------------------------------------------------------
 
