@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from fastrelay.errors import EndOfStreamError, FormatError, SourceError
 from fastrelay.hls.m3u8_model import Span
+from fastrelay.sources.stall import within
+from fastrelay.wire.content_coding import decompress
 from fastrelay.wire.source_url import redact
 
 if TYPE_CHECKING:
-    from fastrelay.sources.http import HttpClient, Reply
+    from fastrelay.sources.http import HttpClient
+    from fastrelay.sources.http_reply import Reply
 
 RESOURCE_LIMIT = 64 << 20
 """Bytes that a resource, or a range of it, may have."""
@@ -101,8 +104,6 @@ class Fetch:
             self._end(EndOfStreamError(f"{redact(url)}: the channel was stopped"))
 
     async def _take(self, reply: "Reply", span: Span | None, stall_timeout: float) -> None:
-        from fastrelay.sources.http import decompress, within
-
         shown = redact(reply.url)
         self.content_type = reply.header("Content-Type")
         if reply.compressed:

@@ -11,10 +11,13 @@ from fastrelay.config import Failover
 from fastrelay.errors import EndOfStreamError, FormatError, SourceError
 from fastrelay.hls.names import Lives, Mention, Namer
 from fastrelay.hls.rewrite import Position, Rewriter, Rewritten
+from fastrelay.wire.content_coding import decompress
 from fastrelay.wire.source_url import redact
 
 if TYPE_CHECKING:
-    from fastrelay.sources.http import Headers, HttpClient, Reply
+    from fastrelay.sources.http import HttpClient
+    from fastrelay.sources.http_reply import Reply
+    from fastrelay.sources.http_url import Headers
 
 PLAYLIST_LIMIT = 2 << 20
 PATIENCE = 3
@@ -244,8 +247,6 @@ class Playlist:
         return await self._client.get(url, compressed=True, conditions=self._conditions, patience=patience)
 
     async def _adopt(self, reply: "Reply", head: bytes, *, pin: bool) -> None:
-        from fastrelay.sources.http import decompress
-
         polled_at = self._loop.time()
         try:
             body = await reply.read_all(PLAYLIST_LIMIT, self._failover.stall_timeout, head)

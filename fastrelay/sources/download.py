@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from fastrelay.config import Failover
-from fastrelay.errors import FormatError, SourceRefusedError, StallError
+from fastrelay.errors import FormatError, SourceRefusedError
 from fastrelay.sources.addresses import AddressPolicy
 from fastrelay.sources.aside import import_aside
+from fastrelay.sources.stall import within
 from fastrelay.wire.source_url import parse_source_url, redact
 
 if TYPE_CHECKING:
-    from fastrelay.sources.http import HttpClient, Reply
+    from fastrelay.sources.http import HttpClient
+    from fastrelay.sources.http_reply import Reply
 
 SIZE_MAX = 1 << 30
 """Bytes of a file as it comes, possibly compressed."""
@@ -68,8 +70,5 @@ async def _copy(client: "HttpClient", url: str, file: BinaryIO) -> str:
 
 
 async def _read(reply: "Reply") -> bytes:
-    try:
-        async with asyncio.timeout(_STALL_TIMEOUT):
-            return await reply.read()
-    except TimeoutError:
-        raise StallError(f"{redact(reply.url)}: nothing came for {_STALL_TIMEOUT:g} s") from None
+    async with within(_STALL_TIMEOUT, f"{redact(reply.url)}: nothing came for {_STALL_TIMEOUT:g} s"):
+        return await reply.read()

@@ -5,8 +5,9 @@ from typing import Literal
 
 from fastrelay.config import Failover
 from fastrelay.errors import FormatError, StallError
-from fastrelay.sources.http import Reply, decompress
+from fastrelay.sources.http_reply import Reply
 from fastrelay.sources.sniff import ENOUGH, recognise
+from fastrelay.wire.content_coding import decompress
 from fastrelay.wire.source_url import redact
 
 

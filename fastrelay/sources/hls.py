@@ -11,7 +11,8 @@ from fastrelay.hls.variants import best_variant
 from fastrelay.hls.window import Window
 from fastrelay.sources.base import Chunk
 from fastrelay.sources.hls_fetch import SegmentFetcher, read_playlist
-from fastrelay.sources.http import HttpClient, Reply
+from fastrelay.sources.http import HttpClient
+from fastrelay.sources.http_reply import Reply
 from fastrelay.wire.source_url import redact
 
 PATIENCE = 3

@@ -8,8 +8,10 @@ from fastrelay.errors import EndOfStreamError, FormatError
 from fastrelay.hls.m3u8 import Master, Media, parse
 from fastrelay.hls.m3u8_model import Key, Segment, Span
 from fastrelay.sources.aside import import_aside
-from fastrelay.sources.http import HttpClient, Reply, decompress
+from fastrelay.sources.http import HttpClient
+from fastrelay.sources.http_reply import Reply
 from fastrelay.sources.sniff import ENOUGH, recognise
+from fastrelay.wire.content_coding import decompress
 from fastrelay.wire.source_url import redact
 
 PLAYLIST_LIMIT = 2 << 20

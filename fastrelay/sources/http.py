@@ -7,15 +7,10 @@ limit, no proxies from the environment, no automatic redirects (each hop is chec
 
 import asyncio
 import contextlib
-import os
 import socket
-import ssl
-import zlib
-from base64 import b64encode
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -24,7 +19,6 @@ from fastrelay import __version__
 from fastrelay.config import Failover
 from fastrelay.errors import (
     ConnectError,
-    EndOfStreamError,
     FormatError,
     HttpStatusError,
     SourceRefusedError,
@@ -32,6 +26,9 @@ from fastrelay.errors import (
     StatusError,
 )
 from fastrelay.sources.addresses import AddressPolicy
+from fastrelay.sources.http_errors import brief, why
+from fastrelay.sources.http_reply import Reply
+from fastrelay.sources.http_url import Headers, origin, to_url, userinfo
 from fastrelay.sources.resolver import CheckedResolver
 from fastrelay.wire.source_url import redact
 
@@ -47,133 +44,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ANYWHERE = frozenset({"user-agent", "referer"})
 """Headers that go along when a redirect leaves the origin they were meant for."""
 _CREDENTIALS = frozenset({"authorization", "cookie"})
-_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
-
-Headers = tuple[tuple[str, str], ...]
-
-
-class Reply:
-    """A 2xx answer whose body has not been read; or 304, where that was asked for."""
-
-    def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        url: str,
-        first_byte_by: float,
-        sock: socket.socket | None = None,
-        redirected: bool = False,
-    ) -> None:
-        self.url = url
-        """Where it came from, after redirects: what relative names resolve against."""
-        self.redirected = redirected
-        self.status = response.status
-        self.first_byte_by = first_byte_by
-        """Loop time until which the first byte of the body may take."""
-        self._response = response
-        self._sock = sock
-        self._least = 1
-        self._gathered: asyncio.TimerHandle | None = None
-        protocol = response.connection.protocol if response.connection is not None else None
-        self._gone = protocol.closed if protocol is not None else None
-        if self._gone is not None:
-            self._gone.add_done_callback(self._lost)
-
-    def _lost(self, gone: "asyncio.Future[None]") -> None:
-        """Wake whoever reads: after damaged chunked framing aiohttp drops the connection without telling him."""
-        content = self._response.content
-        if not gone.cancelled() and gone.exception() is None and not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError("the connection is gone"))
-
-    def header(self, name: str) -> str:
-        """The value of a header; empty where there is none."""
-        return self._response.headers.get(name, "")
-
-    @property
-    def content_range(self) -> str:
-        return self.header("Content-Range")
-
-    @property
-    def content_length(self) -> int | None:
-        """Bytes of the body as it comes; None when they are not announced."""
-        return self._response.content_length
-
-    @property
-    def compressed(self) -> bool:
-        return self.header("Content-Encoding").strip().lower() in _ENCODINGS
-
-    def gather(self, seconds: float, size: int) -> None:
-        """Let the kernel wake `read` when there are `size` bytes, or `seconds` have gone by; for an end at once.
-
-        SO_RCVLOWAT, not a pause: the receive window stays as open as it is, and the kernel itself wakes us early when
-        it would close, so that the sender notices nothing.
-        """
-        if self._gathered is not None:
-            self._gathered.cancel()
-            self._gathered = None
-        if seconds <= 0:
-            self._wake_for(1)
-            return
-        self._wake_for(size)
-        self._gathered = asyncio.get_running_loop().call_later(seconds, self._wake_for, 1)
-
-    def _wake_for(self, least: int) -> None:
-        if least != self._least and self._sock is not None and self._sock.fileno() >= 0:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
-            self._least = least
-
-    async def read(self) -> bytes:
-        """What has arrived, waiting for at least one byte; empty at the true end.
-
-        Raises EndOfStreamError when the connection breaks before the announced end.
-        """
-        try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise EndOfStreamError(f"{redact(self.url)}: the transfer broke off ({_brief(error)})") from None
-
-    async def read_all(self, limit: int, stall_timeout: float, head: bytes = b"", enough: int | None = None) -> bytes:
-        """The body from `head` on, which was read before, to its end, or until there are `enough` bytes.
-
-        Raises StallError when nothing comes for `stall_timeout` seconds, EndOfStreamError when it is cut short,
-        FormatError when it is longer than `limit` bytes.
-        """
-        pieces, size = [head], len(head)
-        while enough is None or size < enough:
-            async with within(stall_timeout, f"{redact(self.url)}: nothing came for {stall_timeout:g} s"):
-                piece = await self.read()
-            if not piece:
-                break
-            size += len(piece)
-            if size > limit and enough is None:
-                raise FormatError(f"{redact(self.url)}: longer than the {limit >> 20} MiB allowed")
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def done(self) -> None:
-        """No more is read: the connection may serve the next request, if the body has ended, else it is closed."""
-        self._forget()
-        self._response.release()
-
-    def _forget(self) -> None:
-        """A connection outlives its replies: it must not hold on to them, nor wait for what one of them let wait."""
-        self.gather(0, 0)
-        if self._gone is not None:
-            self._gone.remove_done_callback(self._lost)
-
-    async def abort(self) -> None:
-        """Drop the connection, whatever is still on its way, and wait until it is gone. Idempotent, never raises."""
-        self._forget()
-        connection = self._response.connection
-        if connection is None:  # the body was complete, the connection is not ours any more
-            self._response.close()
-            return
-        if connection.transport is not None:
-            connection.transport.abort()
-        self._response.close()
-        if self._gone is not None:
-            with contextlib.suppress(aiohttp.ClientError, OSError):
-                await self._gone
 
 
 class HttpClient:
@@ -195,9 +66,9 @@ class HttpClient:
         self._single = single
         self._policy = policy
         self._failover = failover
-        self._home = _origin(_to_url(url))
+        self._home = origin(to_url(url))
         self._headers = {"User-Agent": user_agent or DEFAULT_USER_AGENT, "Accept": "*/*"}
-        own = _userinfo(_to_url(url))
+        own = userinfo(to_url(url))
         self._suffix = {name.title(): value for name, value in (*own, *headers)}
         self._sockets: list[socket.socket] = []
         connector = aiohttp.TCPConnector(
@@ -239,16 +110,16 @@ class HttpClient:
         if span is not None:
             fields["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
         fields |= conditions
-        current = _to_url(url)
-        suffix = self._for_origin(_origin(current))
+        current = to_url(url)
+        suffix = self._headers_for(current)
         redirected = False
         for _ in range(MAX_REDIRECTS + 1):
-            own = dict(_userinfo(current))
+            own = dict(userinfo(current))
             response, by = await self._request(current, {**self._headers, **suffix, **own, **fields}, patience)
             if 200 <= response.status < 300 or (conditions and response.status == 304):
                 return Reply(response, str(current.with_user(None)), by, self._socket_of(response), redirected)
             target = await self._rejected(response, current)
-            if _origin(target) != _origin(current):
+            if origin(target) != origin(current):
                 suffix = {name: value for name, value in suffix.items() if name.lower() in _ANYWHERE}
             current, redirected = target, True
         raise StatusError(f"{redact(url)}: redirected more than {MAX_REDIRECTS} times")
@@ -262,9 +133,9 @@ class HttpClient:
         self._sockets.clear()
         await asyncio.sleep(0)
 
-    def _for_origin(self, origin: tuple[str, str, int]) -> dict[str, str]:
+    def _headers_for(self, url: URL) -> dict[str, str]:
         """The suffix's headers for a request that the source itself names; another host gets no credentials."""
-        if origin == self._home:
+        if origin(url) == self._home:
             return self._suffix
         return {name: value for name, value in self._suffix.items() if name.lower() not in _CREDENTIALS}
 
@@ -316,9 +187,9 @@ class HttpClient:
         except aiohttp.InvalidURL:
             raise SourceRefusedError(f"{shown}: the host is not a valid name or address") from None
         except aiohttp.ClientResponseError as error:
-            raise FormatError(f"{shown}: the answer is not HTTP ({_brief(error)})") from None
+            raise FormatError(f"{shown}: the answer is not HTTP ({brief(error)})") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectError(f"{shown}: {_why(error, hop.connected)}") from None
+            raise ConnectError(f"{shown}: {why(error, hop.connected)}") from None
         return response, hop.clock.when() or 0.0
 
     async def _rejected(self, response: aiohttp.ClientResponse, url: URL) -> URL:
@@ -328,39 +199,10 @@ class HttpClient:
         if status not in _REDIRECTS or not location:
             raise HttpStatusError(status, f"{redact(str(url))}: the source answered with status {status}")
         try:
-            return _to_url(urljoin(str(url), location))
+            return to_url(urljoin(str(url), location))
         except (SourceRefusedError, ValueError) as error:
-            why = str(error) if isinstance(error, SourceRefusedError) else "it is not valid"
-            raise SourceRefusedError(f"{redact(str(url))}: redirected to a URL that is refused: {why}") from None
-
-
-@contextlib.asynccontextmanager
-async def within(seconds: float, text: str) -> AsyncIterator[None]:
-    """Raises StallError(text) when the block takes longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise StallError(text) from None
-
-
-def decompress(data: bytes, limit: int, complete: bool = True) -> bytes:
-    """Undo gzip or deflate; raises FormatError when it is damaged or unpacks to more than `limit` bytes.
-
-    With `complete` off the data may be the beginning only.
-    """
-    # RFC 9110 §8.4.1.2: deflate is the zlib format, but some servers send it bare. 47: gzip or zlib by its header.
-    for window in (47, -15):
-        unpacker = zlib.decompressobj(window)
-        try:
-            plain = unpacker.decompress(data, limit + 1)
-        except zlib.error:
-            continue
-        if len(plain) > limit:
-            raise FormatError(f"the compressed answer unpacks to more than {limit >> 20} MiB")
-        if unpacker.eof or not complete:
-            return plain
-    raise FormatError("the compressed answer cannot be unpacked")
+            reason = str(error) if isinstance(error, SourceRefusedError) else "it is not valid"
+            raise SourceRefusedError(f"{redact(str(url))}: redirected to a URL that is refused: {reason}") from None
 
 
 def _tracing() -> aiohttp.TraceConfig:
@@ -375,54 +217,3 @@ def _tracing() -> aiohttp.TraceConfig:
     tracing.on_connection_create_end.append(connected)
     tracing.on_connection_reuseconn.append(connected)
     return tracing
-
-
-def _to_url(text: str) -> URL:
-    """A URL to fetch; raises SourceRefusedError for other schemes than http and https, or no valid host.
-
-    What is plain ASCII stays as it is, byte for byte: signatures in URLs do not survive normalising.
-    """
-    text = text.partition("#")[0]
-    try:
-        scheme = urlsplit(text).scheme.lower()
-        if scheme not in ("http", "https"):
-            raise SourceRefusedError(f"the scheme {scheme!r} is not allowed here, expected http or https")
-        url = URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
-        if url.host and url.port:
-            return url
-    except ValueError:
-        pass
-    raise SourceRefusedError("the URL has no valid host or port")
-
-
-def _origin(url: URL) -> tuple[str, str, int]:
-    return url.scheme, (url.host or "").lower(), url.port or 0
-
-
-def _userinfo(url: URL) -> Headers:
-    """`user:password@` of a URL as the header it stands for (RFC 7617)."""
-    if url.raw_user is None and url.raw_password is None:
-        return ()
-    pair = f"{unquote(url.raw_user or '')}:{unquote(url.raw_password or '')}"
-    return (("Authorization", f"Basic {b64encode(pair.encode()).decode()}"),)
-
-
-def _why(error: Exception, connected: bool) -> str:
-    """What went wrong before an answer came, in a few words."""
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name cannot be resolved"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the TLS certificate is not valid ({_brief(error.certificate_error)})"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return f"the TLS handshake failed ({_brief(error)})"
-    if connected:
-        return "the connection was closed before an answer came"
-    return f"no connection ({_brief(error)})"
-
-
-def _brief(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
-    return type(error).__name__

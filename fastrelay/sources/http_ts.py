@@ -2,7 +2,9 @@
 
 from fastrelay.errors import EndOfStreamError
 from fastrelay.sources.base import Chunk
-from fastrelay.sources.http import HttpClient, Reply, within
+from fastrelay.sources.http import HttpClient
+from fastrelay.sources.http_reply import Reply
+from fastrelay.sources.stall import within
 from fastrelay.wire.source_url import redact
 
 
