@@ -9,9 +9,10 @@ import orjson
 
 from fastrelay.passthrough.channel import Channel as PassedThrough
 from fastrelay.passthrough.status import channel_figures
+from fastrelay.streams.decisions import Decision
 from fastrelay.streams.history import STEP, History, Reading, Sample
 from fastrelay.streams.status import shown_events, stream_figures
-from fastrelay.streams.stream import Decision, Stream
+from fastrelay.streams.stream import Stream
 
 Shown = Stream | PassedThrough
 

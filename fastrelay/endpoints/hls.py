@@ -10,7 +10,8 @@ from fastrelay.endpoints.viewers import ViewerAccess, carried
 from fastrelay.errors import RequestError
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
 from fastrelay.streams.hls_output import HlsOutput
-from fastrelay.streams.stream import Stream, Visit
+from fastrelay.streams.seat import Visit
+from fastrelay.streams.stream import Stream
 from fastrelay.wire.conditional import is_current, takes_gzip
 from fastrelay.wire.request import Again, Request
 from fastrelay.wire.response import Response

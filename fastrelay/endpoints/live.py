@@ -2,7 +2,8 @@
 
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.viewers import ViewerAccess
-from fastrelay.streams.stream import Seat, Stream
+from fastrelay.streams.seat import Seat
+from fastrelay.streams.stream import Stream
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Takeover
 from fastrelay.wire.router import Answering, Router

@@ -19,9 +19,9 @@ from fastrelay.passthrough.media_types import media_type
 from fastrelay.passthrough.no_source import NoSourceError
 from fastrelay.passthrough.playlist import Version
 from fastrelay.passthrough.table import Entry
+from fastrelay.streams.failures import RETRY_AFTER
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
 from fastrelay.streams.hls_output import Session
-from fastrelay.streams.stream import RETRY_AFTER
 from fastrelay.wire.conditional import ByteRange, is_current, parse_range, takes_gzip
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Headers, Response, Streamed

@@ -1,9 +1,8 @@
 """A channel whose HLS is passed through: on demand, one upstream for all viewers, gone when nobody watches."""
 
 import asyncio
-import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,13 +23,10 @@ from fastrelay.passthrough.source import Opener, Source
 from fastrelay.passthrough.table import Entry
 from fastrelay.sources.account_policy import Audience, Who
 from fastrelay.sources.accounts import Account, Accounts
+from fastrelay.streams.decisions import Decisions
 from fastrelay.streams.dial import AccountOf, Dialler
 from fastrelay.streams.farewell import say_gone
 from fastrelay.streams.hls_output import LOOK_AROUND, Session
-from fastrelay.streams.stream import EVENTS_KEPT, Decision
-from fastrelay.wire.source_url import redact
-
-log = logging.getLogger(__name__)
 
 ID_SUFFIX = "/hls"
 """What the id of a passed-through channel ends with; before it stands the id of the channel's stream."""
@@ -77,7 +73,7 @@ class Channel:
         """Bytes answered to all viewers."""
         self.last_activity: float | None = None
         """Unix time of the last request or the last byte received."""
-        self.events: deque[Decision] = deque(maxlen=EVENTS_KEPT)
+        self.events = Decisions(self.id)
         self.source: Source | None = None
         self.source_url = source_urls[0]
         """The source in use, or used last."""
@@ -273,11 +269,11 @@ class Channel:
                 source = await self._dialler.dial(urls[index], trusted=False, patient=not self.switches)
             except SourceError as error:
                 errors[index] = error
-                self._note("source failed", f"source {index}: {error.reason}: {error}")
+                self.events.note("source failed", f"source {index}: {error.reason}: {error}")
                 continue
             self.source, self.source_index, self._failure = source, index, None
             self.source_url = urls[index]
-            self._note("active", f"source {index}")
+            self.events.note("active", f"source {index}")
             return source
         self._dialler.give_back()
         raise NoSourceError(errors)
@@ -306,7 +302,7 @@ class Channel:
 
     def _leave(self, why: str) -> None:
         self.switches += 1
-        self._note("switched", why)
+        self.events.note("switched", why)
         self._close_source()
         self.source_index = (self.source_index + 1) % len(self.source_urls)
 
@@ -325,7 +321,7 @@ class Channel:
             self.running = True
             self._started_at = self._loop.time()
             self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)
-            self._note("started", f"{len(self.source_urls)} source(s)")
+            self.events.note("started", f"{len(self.source_urls)} source(s)")
 
     def _look_around(self) -> None:
         self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)
@@ -364,7 +360,7 @@ class Channel:
         self.sessions.clear()
         self._newest_from.clear()
         self._shelf.close()
-        self._note("stopped", reason)
+        self.events.note("stopped", reason)
         self._stopped(self)
 
     async def _release(
@@ -381,7 +377,3 @@ class Channel:
         task = self._loop.create_task(closing)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-    def _note(self, event: str, detail: str) -> None:
-        self.events.append(Decision(time.time(), event, redact(detail)))
-        log.info("stream %s: %s: %s", self.id, event, redact(detail))

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from fastrelay.streams.decisions import Decision
 from fastrelay.streams.hls_output import Session
 from fastrelay.streams.state import PUBLIC_NAMES
-from fastrelay.streams.stream import Decision, Stream
+from fastrelay.streams.stream import Stream
 from fastrelay.streams.viewers import Viewer
 from fastrelay.wire.redact import redact
 

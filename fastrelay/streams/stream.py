@@ -3,26 +3,22 @@
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-from fastrelay.errors import AccountLimitError, RequestError, SourceError
+from fastrelay.errors import RequestError, SourceError
 from fastrelay.hls.store import Numbers
 from fastrelay.metrics.tally import DROPS
 from fastrelay.sources.account_policy import Audience
+from fastrelay.streams.audience import audience
+from fastrelay.streams.decisions import Decisions
+from fastrelay.streams.failures import Failures
 from fastrelay.streams.farewell import say_gone
 from fastrelay.streams.hls_output import HlsOutput, Session
 from fastrelay.streams.run import Run, Settings, Totals
+from fastrelay.streams.seat import Seat, Visit
 from fastrelay.streams.state import RUNNING, Event, State, next_state
 from fastrelay.streams.viewers import Viewer
-from fastrelay.wire.redact import redact
-from fastrelay.wire.response import Outlet
 
 log = logging.getLogger(__name__)
-
-EVENTS_KEPT = 50
 
 SWITCH_WORDS = {"asked to switch": "asked", "played to its end": "ended"}
 """What a source was left for when it did not fail, as it is counted."""
@@ -30,21 +26,8 @@ SWITCH_WORDS = {"asked to switch": "asked", "played to its end": "ended"}
 ENDED = "ended"
 """Why a run stopped whose last source played to its end."""
 
-RETRY_AFTER = (("Retry-After", "5"),)
-
 FINISH_SECONDS = 5.0
 """How long viewers of an ended stream may take to fetch what they have not got."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One entry of a stream's history."""
-
-    at: float
-    """Unix time."""
-    event: str
-    detail: str
-    """Without credentials."""
 
 
 class Stream:
@@ -58,7 +41,7 @@ class Stream:
         self.source_urls = source_urls
         """Read at every dial, so a change reaches a running stream at its next switch."""
         self.state = State.IDLE
-        self.events: deque[Decision] = deque(maxlen=EVENTS_KEPT)
+        self.events = Decisions(stream_id)
         self.source_index = 0
         self.switches = 0
         self.dropped_slow = 0
@@ -79,10 +62,7 @@ class Stream:
         self._numbers: Numbers | None = None
         """Where the next segments are numbered from: names and sequences of a stream only rise."""
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._failures: dict[int, str] = {}
-        self._no_source_works = False
-        self._limited = False
-        """A provider account had no connection left, since the sources began to fail."""
+        self._failures = Failures()
         self._newest = self._quiet_since = 0.0
         """Loop times of the last coming and of the last leaving."""
         self._endings: set[asyncio.Task[None]] = set()
@@ -102,7 +82,7 @@ class Stream:
         """Of the present run, or of the last one."""
         return self._last if self.run is None else self.run.totals()
 
-    def enter(self, address: str, user_agent: str) -> "Seat":
+    def enter(self, address: str, user_agent: str) -> Seat:
         """Count a viewer from the moment of his request on; starts the stream where it does not run.
 
         Who enters must in the end be attached or leave.
@@ -115,7 +95,7 @@ class Stream:
         self._settings.accounts.look_again()
         return Seat(self, run, viewer)
 
-    def visit(self, key: str, address: str, user_agent: str, *, came: bool) -> "Visit":
+    def visit(self, key: str, address: str, user_agent: str, *, came: bool) -> Visit:
         """A request of the HLS viewer `key`: counts him from his first one on, and starts what does not run.
 
         `came` is off for a request that goes on with a session from before.
@@ -135,7 +115,7 @@ class Stream:
             session = Session(self._viewers_ever, key, address, user_agent, came=came)
             output.enter(session)
         output.touch(session)
-        return Visit(self, run, output, session, new)
+        return Visit(self, self._settings, run, output, session, new)
 
     async def stop(self, reason: str) -> None:
         """Stop now; returns when the upstream is closed and the viewers are gone. Harmless when not running."""
@@ -157,21 +137,42 @@ class Stream:
         run = self.run
         if run is None or not self.running:
             return Audience(quiet_since=self._quiet_since)
-        sessions = list(run.hls.sessions.values()) if run.hls is not None else []
-        watching = {viewer.who for viewer in run.viewers.values()}
-        polling = [session for session in sessions if not session.waiting]
-        newcomers = watching | {session.who for session in sessions if session.waiting and session.came}
-        return Audience(
-            connected=frozenset(watching | {session.who for session in sessions if session.waiting}),
-            polling=frozenset(session.who for session in polling),
-            quiet_since=max((session.last_request for session in polling), default=self._quiet_since),
-            newcomers=frozenset() if run.ready.done() else frozenset(newcomers),
-            newest=self._newest,
-        )
+        return audience(run, self._newest, self._quiet_since)
 
     def vacate(self, reason: str) -> None:
         """Another stream of the account needs the connection more."""
         self._end(reason)
+
+    # -- as host of its viewers' places (see seat.py) ----------------------------------------------------------------
+
+    def left(self, run: Run, viewer: Viewer, reason: str) -> None:
+        if run.forget(viewer):
+            # Who was never attached has got an answer of its own, with a line of its own.
+            if viewer.outlet is not None:
+                say_gone(self.id, viewer, reason)
+            self.emptied(run, asyncio.get_running_loop().time())
+
+    def emptied(self, run: Run, since: float) -> None:
+        """Was he the last? Then the stream stops when nobody comes back in time."""
+        if run is not self.run or not self.running:
+            return
+        self.last_activity = time.time()
+        if run.watched:
+            return
+        self._happens(Event.EMPTY)
+        self._quiet_since = since
+        self._settings.accounts.look_again()
+        if self._failures.everywhere and not run.ready.done():
+            # Dialling on would be for nobody.
+            self._end("no source works")
+            return
+        loop = asyncio.get_running_loop()
+        seconds = max(0.0, since + self._settings.streams.idle_timeout - loop.time())
+        self.events.note("idle", f"the last viewer left; stopping in {seconds:.0f} s")
+        self._idle_timer = loop.call_later(seconds, self._end, "idle")
+
+    def why_not_yet(self) -> str:
+        return str(self._failures) or f"source {self.source_index} has not delivered a picture yet"
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -189,8 +190,7 @@ class Stream:
         return run
 
     def _start(self) -> Run:
-        self._failures.clear()
-        self._no_source_works = self._limited = False
+        self._failures.forget()
         self.source_index = self.switches = self.dropped_slow = 0
         self.run = run = Run(
             self._settings,
@@ -205,7 +205,7 @@ class Stream:
         )
         self._last_task = run.task
         run.task.add_done_callback(lambda task: self._pulled(run, task))
-        self._note("started", f"{len(self.source_urls)} source(s)")
+        self.events.note("started", f"{len(self.source_urls)} source(s)")
         return run
 
     def _pulled(self, run: Run, task: asyncio.Task[str]) -> None:
@@ -231,7 +231,7 @@ class Stream:
             RequestError(503, "stream_stopped", f"The stream was stopped: {reason}.", (("Retry-After", "1"),))
         )
         self._stop_hls(run, ended=reason == ENDED)
-        self._note("stopped", reason)
+        self.events.note("stopped", reason)
         ending = asyncio.get_running_loop().create_task(self._finish(run))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
@@ -247,35 +247,9 @@ class Stream:
         self._tally.first_byte["ts"].observe(time.time() - viewer.since)
         self._tally.join_lag.observe(run.index.seconds_behind(viewer.cursor))
 
-    def _left(self, run: Run, viewer: Viewer, reason: str) -> None:
-        if run.forget(viewer):
-            # Who was never attached has got an answer of its own, with a line of its own.
-            if viewer.outlet is not None:
-                say_gone(self.id, viewer, reason)
-            self._emptied(run, asyncio.get_running_loop().time())
-
     def _session_over(self, run: Run, session: Session) -> None:
         say_gone(self.id, session, "left")
-        self._emptied(run, session.last_request)
-
-    def _emptied(self, run: Run, since: float) -> None:
-        """Somebody has gone, at loop time `since`: was he the last?"""
-        if run is not self.run or not self.running:
-            return
-        self.last_activity = time.time()
-        if run.watched:
-            return
-        self._happens(Event.EMPTY)
-        self._quiet_since = since
-        self._settings.accounts.look_again()
-        if self._no_source_works and not run.ready.done():
-            # Dialling on would be for nobody.
-            self._end("no source works")
-            return
-        loop = asyncio.get_running_loop()
-        seconds = max(0.0, since + self._settings.streams.idle_timeout - loop.time())
-        self._note("idle", f"the last viewer left; stopping in {seconds:.0f} s")
-        self._idle_timer = loop.call_later(seconds, self._end, "idle")
+        self.emptied(run, session.last_request)
 
     def _stop_hls(self, run: Run, *, ended: bool = False) -> None:
         """Segments are cut no more. Those of a source that played to its end can still be fetched for a while."""
@@ -305,16 +279,11 @@ class Stream:
         if word in ("slow", "overrun"):
             run.drops += 1
             self.dropped_slow += 1
-            self._note("viewer dropped", f"{viewer.address}: {reason}")
-        self._left(run, viewer, reason)
+            self.events.note("viewer dropped", f"{viewer.address}: {reason}")
+        self.left(run, viewer, reason)
 
     def _happens(self, event: Event) -> None:
         self.state = next_state(self.state, event)
-
-    def _note(self, event: str, detail: str) -> None:
-        detail = redact(detail)
-        self.events.append(Decision(time.time(), event, detail))
-        log.info("stream %s: %s: %s", self.id, event, detail)
 
     # -- what the upstream tells -----------------------------------------------------------------------------------
 
@@ -322,26 +291,24 @@ class Stream:
         self.source_index, self.source_url = index, url
 
     def first_bytes(self) -> None:
-        self._note("first byte", f"source {self.source_index}")
+        self.events.note("first byte", f"source {self.source_index}")
 
     def flowing(self) -> None:
         assert self.run is not None
         self._happens(Event.FLOWING)
-        self._no_source_works = self._limited = False
-        self._failures.clear()
-        self._note("active", f"source {self.source_index}")
+        self._failures.forget()
+        self.events.note("active", f"source {self.source_index}")
         self.run.ready.set_result(None)
 
     def switched(self, reason: str, outage: float) -> None:
         assert self.run is not None
-        self._no_source_works = self._limited = False
-        self._failures.clear()
+        self._failures.forget()
         if self.run.ready.done():
             self.switches += 1
             self.run.switches += 1
             self._tally.switches[SWITCH_WORDS.get(reason, reason.partition(":")[0])] += 1
             self._tally.outage.observe(outage)
-            self._note("switched", f"to source {self.source_index}, outage {outage * 1000:.0f} ms; {reason}")
+            self.events.note("switched", f"to source {self.source_index}, outage {outage * 1000:.0f} ms; {reason}")
 
     def fed(self) -> None:
         assert self.run is not None
@@ -356,99 +323,10 @@ class Stream:
         run = self.run
         assert run is not None
         self._tally.failures[error.reason] += 1
-        self._failures[index] = f"{error.reason}: {error}"
-        self._note("source failed", f"source {index}: {error.reason}: {error}")
-        self._no_source_works = all_failed
-        self._limited = self._limited or isinstance(error, AccountLimitError)
+        self._failures.add(index, error, all_failed)
+        self.events.note("source failed", f"source {index}: {error.reason}: {error}")
         if all_failed:
-            run.fail_waiting(self._nothing_works())
+            run.fail_waiting(self._failures.answer())
         if not run.watched:
             # The next dial would be for nobody; who comes back starts the stream anew.
             self._end("the source failed and nobody watches")
-
-    def _nothing_works(self) -> RequestError:
-        if self._limited:
-            # That passes: somebody will leave.
-            return RequestError(503, "account_limit", f"No connection is free. {self.reasons()}", RETRY_AFTER)
-        return RequestError(502, "no_source_works", f"No source works. {self.reasons()}")
-
-    def reasons(self) -> str:
-        """Why the sources failed that did, for people."""
-        return "; ".join(f"source {index}: {why}" for index, why in sorted(self._failures.items()))
-
-
-class Seat:
-    """A viewer's place in one run of a stream."""
-
-    def __init__(self, stream: Stream, run: Run, viewer: Viewer) -> None:
-        self._stream = stream
-        self._run = run
-        self.viewer = viewer
-
-    async def ready(self, seconds: float) -> None:
-        """Wait until the stream can be joined.
-
-        Raises RequestError: 502 as soon as every source has failed once, 504 after `seconds`, 503 when stopped.
-        """
-        self.viewer.waited = not self._run.ready.done()
-        async with _in_time(self._stream, seconds):
-            await asyncio.shield(self._run.ready)
-
-    def attach(self, outlet: Outlet, head: bytes) -> Callable[[], None]:
-        """Serve the viewer through `outlet`. Returns what to call when the peer has left."""
-        self.viewer.outlet = outlet
-        if self.viewer.gone:
-            # The stream ended between the answer and the takeover.
-            outlet.reset()
-        else:
-            self._run.fanout.add(self.viewer, head)
-        return self.leave
-
-    def leave(self) -> None:
-        """The viewer is gone by his own will. Idempotent."""
-        self._run.fanout.remove(self.viewer)
-        self._stream._left(self._run, self.viewer, "left")
-
-
-class Visit:
-    """One request of an HLS viewer."""
-
-    def __init__(self, stream: Stream, run: Run, output: HlsOutput, session: Session, new: bool) -> None:
-        self._new = new
-        self._stream = stream
-        self._run = run
-        self.output = output
-        self.session = session
-
-    @property
-    def is_ready(self) -> bool:
-        """There is nothing to wait for."""
-        return self._run.ready.done() and self.output.ready
-
-    async def ready(self, seconds: float) -> None:
-        """Wait for the first segment. Raises RequestError as `Seat.ready`; the viewer is gone then."""
-        self.session.waiting += 1
-        self._stream._settings.accounts.look_again()
-        try:
-            async with _in_time(self._stream, seconds):
-                await asyncio.shield(self._run.ready)
-                await self.output.first()
-        except BaseException:
-            if self.output.leave(self.session):
-                self._stream._emptied(self._run, self.session.last_request)
-            raise
-        finally:
-            self.session.waiting -= 1
-        self.output.touch(self.session)
-        if self._new:
-            self._stream._tally.first_byte["hls"].observe(time.time() - self.session.since)
-
-
-@asynccontextmanager
-async def _in_time(stream: Stream, seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        why = stream.reasons() or f"source {stream.source_index} has not delivered a picture yet"
-        raise RequestError(504, "start_timeout", f"The stream did not start within {seconds:g} s. {why}") from None
