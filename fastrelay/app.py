@@ -1,15 +1,14 @@
 """One server: every room wired together, started in order and stopped in the reverse order."""
 
 import asyncio
-import ctypes
-import gc
 import logging
 import os
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -41,6 +40,7 @@ from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import FastrelayError
 from fastrelay.hls.store import Memory
 from fastrelay.logs import set_level
+from fastrelay.memory import collect_seldom, give_memory_back
 from fastrelay.metrics.tally import Tally
 from fastrelay.notify import Supervisor
 from fastrelay.passthrough.cache import Cache
@@ -55,6 +55,7 @@ from fastrelay.sources.accounts import Accounts
 from fastrelay.sources.addresses import AddressPolicy
 from fastrelay.sources.download import Downloader
 from fastrelay.sources.open import Opener
+from fastrelay.streams.dial import AccountOf
 from fastrelay.streams.manager import Manager
 from fastrelay.streams.reservation import reserved_in
 from fastrelay.streams.run import Settings
@@ -69,6 +70,13 @@ DRAIN_SECONDS = 5.0
 """How long a stopping server gives its viewers to take what was sent to them."""
 
 
+class Endpoint(Protocol):
+    """Some of what can be asked for."""
+
+    def register(self, router: Router) -> None:
+        """Put it where it is asked for."""
+
+
 class App:
     """The whole server of one configuration."""
 
@@ -78,62 +86,91 @@ class App:
         self._relays = relays
         # The networks are checked when the config is read.
         self._policy = AddressPolicy(config.sources.allow_networks)
-        opener = Opener(config.failover, self._policy, config.sources.user_agent)
-        tally, memory = Tally(), Memory(config.hls.memory_max)
-        self._lag = LagMeter(tally.loop_lag.observe)
+        self._tally, self._memory = Tally(), Memory(config.hls.memory_max)
+        self._cache: Cache[Fetch] = Cache(config.passthrough.channel_max, config.passthrough.cache_max)
+        self._lag = LagMeter(self._tally.loop_lag.observe)
         account_of, accounts = ProviderAccounts(store).of, Accounts()
-        self._manager = Manager(
+        self._manager = self._make_manager(account_of, accounts)
+        self._passthroughs = self._make_passthroughs(account_of, accounts)
+        self._channels = Channels(store)
+        self._directory = Directory(relays, self._channels, self._manager, self._passthroughs)
+        self._playlists = self._make_playlists()
+        self._keeper = Keeper(self._playlists)
+        self._access = Access(config.auth.admin_token)
+        self._health = Health()
+        self._events = EventsEndpoint(lambda: [*self._manager.running(), *self._passthroughs.running()], self._access)
+        router = Router()
+        self._listener = Listener(router, config.server, on_request_done=AccessLog(self._tally.answers))
+        for endpoint in (*self._viewing(), *self._management()):
+            endpoint.register(router)
+        self.routes = router.routes
+
+    def _make_manager(self, account_of: AccountOf, accounts: Accounts) -> Manager:
+        config = self._config
+        opener = Opener(config.failover, self._policy, config.sources.user_agent)
+        reserved = reserved_in(Path(config.data_dir))
+        return Manager(
             Settings(
                 config.streams,
                 config.failover,
                 config.hls,
-                memory,
-                reserved_in(Path(config.data_dir)),
+                self._memory,
+                reserved,
                 opener.open,
                 account_of,
                 accounts,
-                tally,
+                self._tally,
             )
         )
-        limits = config.passthrough
-        cache: Cache[Fetch] = Cache(limits.channel_max, limits.cache_max)
-        passing = PassthroughOpener(config.failover, self._policy, config.sources.user_agent)
+
+    def _make_passthroughs(self, account_of: AccountOf, accounts: Accounts) -> Passthroughs:
+        config = self._config
+        opener = PassthroughOpener(config.failover, self._policy, config.sources.user_agent)
         key = secrets.token_bytes(32)
-        self._passthroughs = Passthroughs(
-            PassthroughSettings(config.streams, config.hls, passing, account_of, accounts, cache, key, tally)
+        return Passthroughs(
+            PassthroughSettings(config.streams, config.hls, opener, account_of, accounts, self._cache, key, self._tally)
         )
-        self._health = Health()
-        router = Router()
-        auth, server, start_timeout = config.auth, config.server, config.streams.start_timeout
-        access = Access(auth.admin_token)
-        viewers = ViewerAccess(auth.stream_token, auth.signing_key, access, time.time)
-        channels = Channels(store)
-        directory = Directory(relays, channels, self._manager, self._passthroughs)
+
+    def _make_playlists(self) -> Playlists:
+        config = self._config
         downloader = Downloader(config.failover, self._policy, config.sources.user_agent)
 
         async def imported() -> None:
-            await directory.renew()
+            await self._directory.renew()
             await self._keeper.look_after()
 
-        playlists = Playlists(store, Path(config.data_dir) / "incoming", downloader.fetch, imported)
-        self._keeper = Keeper(playlists)
-        self._health.register(router)
-        LiveEndpoint(directory, viewers, start_timeout).register(router)
-        HlsEndpoints(directory, viewers, start_timeout).register(router)
-        PassthroughEndpoints(directory, viewers, server.public_url).register(router)
-        StatusEndpoints(self._manager, self._passthroughs, directory, access).register(router)
-        self._events = EventsEndpoint(lambda: [*self._manager.running(), *self._passthroughs.running()], access)
-        self._events.register(router)
-        Pages().register(router)
-        RelayEndpoints(relays, self._manager, access, self._policy.check).register(router)
-        ChannelEndpoints(channels, relays, access, self._policy.check).register(router)
-        PlaylistEndpoints(playlists, access, self._policy.check).register(router)
-        ExportEndpoint(relays, channels, viewers, server.public_url, server.write_timeout).register(router)
-        self._listener = listener = Listener(router, config.server, on_request_done=AccessLog(tally.answers))
-        metered = Metered(tally, memory, cache, self._manager, self._passthroughs, lambda: listener.connections)
-        MetricsEndpoint(metered).register(router)
-        OpenApiEndpoint().register(router)
-        self.routes = router.routes
+        return Playlists(self._store, Path(config.data_dir) / "incoming", downloader.fetch, imported)
+
+    def _viewing(self) -> Iterator[Endpoint]:
+        """What players ask for."""
+        auth, server, start_timeout = self._config.auth, self._config.server, self._config.streams.start_timeout
+        viewers = ViewerAccess(auth.stream_token, auth.signing_key, self._access, time.time)
+        yield LiveEndpoint(self._directory, viewers, start_timeout)
+        yield HlsEndpoints(self._directory, viewers, start_timeout)
+        yield PassthroughEndpoints(self._directory, viewers, server.public_url)
+        yield ExportEndpoint(self._relays, self._channels, viewers, server.public_url, server.write_timeout)
+
+    def _management(self) -> Iterator[Endpoint]:
+        """What people and monitors ask for."""
+        access, check = self._access, self._policy.check
+        yield self._health
+        yield StatusEndpoints(self._manager, self._passthroughs, self._directory, access)
+        yield self._events
+        yield Pages()
+        yield RelayEndpoints(self._relays, self._manager, access, check)
+        yield ChannelEndpoints(self._channels, self._relays, access, check)
+        yield PlaylistEndpoints(self._playlists, access, check)
+        yield MetricsEndpoint(
+            Metered(
+                self._tally,
+                self._memory,
+                self._cache,
+                self._manager,
+                self._passthroughs,
+                lambda: self._listener.connections,
+            )
+        )
+        yield OpenApiEndpoint()
 
     @classmethod
     async def open(cls, config: Config) -> "App":
@@ -200,38 +237,12 @@ def _counts(changes: Changes) -> str:
     return f"{len(changes.added)} relays added, {len(changes.changed)} changed, {len(changes.removed)} removed"
 
 
-_M_MMAP_THRESHOLD = -3  # of glibc's mallopt(3)
-
-
-def _give_memory_back() -> None:
-    """Make every ring a mapping of its own, which goes back to the system as soon as the ring is freed.
-
-    glibc raises its threshold for that with each large block that is freed, up to 32 MiB. The next rings would then
-    grow inside the heap, step by step, and leave holes there as large as themselves. Other C libraries have no such
-    call, and no need of it.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
-
-
-def _collect_seldom() -> None:
-    """Keep the garbage collector out of a rush of viewers: it took a third of the time of a thousand joins a second.
-
-    Each viewer is a dozen objects that live long, and by default every 700 of those are looked through. What the start
-    has made stays for good and is not looked at any more. Cycles are few here, so they can wait.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
-
-
 async def run(config: Config, reread: Callable[[], Config] | None, started: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP re-reads the configuration through `reread`.
 
     `started` is called with the base URL once the server listens.
     """
-    _give_memory_back()
+    give_memory_back()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -256,7 +267,7 @@ async def run(config: Config, reread: Callable[[], Config] | None, started: Call
     loop.add_signal_handler(signal.SIGHUP, hangup)
     try:
         started(await app.start())
-        _collect_seldom()
+        collect_seldom()
         supervisor.ready()
         await stop.wait()
         log.info("stopping")

@@ -15,7 +15,7 @@ ROWS = (
     {"cli"},
     {"importer"},
     {"app", "probe"},
-    {"logs", "notify"},
+    {"logs", "memory", "notify"},
     {"server", "endpoints"},
     {"passthrough"},
     {"streams"},
