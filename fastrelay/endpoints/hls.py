@@ -6,6 +6,7 @@ import secrets
 from fastrelay.endpoints.any_origin import PREFLIGHT, for_any_origin
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.part import part
+from fastrelay.endpoints.sessions import query_of, session_of
 from fastrelay.endpoints.viewers import ViewerAccess, carried
 from fastrelay.errors import RequestError
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
@@ -17,7 +18,6 @@ from fastrelay.wire.request import Again, Request
 from fastrelay.wire.response import Response
 from fastrelay.wire.router import Answering, Handler, Router
 
-_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"[1-9][0-9]{0,18}")
 _MASTER = (("Cache-Control", "no-store"), *CORS)
 _UNKNOWN_YET = Response(200, b"", PLAYLIST_TYPE, (("Cache-Control", "no-cache"), *CORS), measured=False)
@@ -57,8 +57,7 @@ class HlsEndpoints:
         session = secrets.token_urlsafe(12)
         visit = self._enter(stream, request, session, came=True)
         await visit.ready(self._start_timeout)
-        query = "&".join(part for part in (f"session={session}", carried(request)) if part)
-        body = visit.output.master(f"{prefix}playlist.m3u8?{query}")
+        body = visit.output.master(f"{prefix}playlist.m3u8?{query_of(session, request)}")
         return Response(200, body, PLAYLIST_TYPE, _MASTER)
 
     def playlist(self, request: Request) -> Answering:
@@ -67,7 +66,7 @@ class HlsEndpoints:
         if request.method == "HEAD":
             running = stream.run.hls if stream.run is not None else None
             return _head_of_playlist(running, request)
-        key = _session_of(request)
+        key = _viewer_of(request)
         finished = stream.finished
         if finished is not None and key in finished.sessions:
             finished.touch(finished.sessions[key])
@@ -94,20 +93,17 @@ class HlsEndpoints:
             if output and found:
                 answer = part(found, request)
                 if request.method != "HEAD":
-                    output.count(request.peer[0], request.headers.get("user-agent", ""), len(answer.body))
+                    output.count(*request.who, len(answer.body))
                 return answer
         raise RequestError(404, "segment_not_found", f"There is no segment {number[:20]} (any more).")
 
     def _enter(self, stream: Stream, request: Request, key: str, *, came: bool) -> Visit:
-        return stream.visit(key, request.peer[0], request.headers.get("user-agent", ""), came=came)
+        return stream.visit(key, *request.who, came=came)
 
 
-def _session_of(request: Request) -> str:
+def _viewer_of(request: Request) -> str:
     """The key of the viewer: given by his master playlist, else by where he comes from and what he plays with."""
-    given = request.query.get("session", "")
-    if _SESSION.fullmatch(given):
-        return given
-    return f"{request.peer[0]} {request.headers.get('user-agent', '')}"
+    return session_of(request) or " ".join(request.who)
 
 
 def _poll(visit: Visit, request: Request) -> Again:

@@ -56,4 +56,4 @@ def _let_in(stream: Stream, request: Request) -> Takeover | None:
 
 
 def _enter(stream: Stream, request: Request) -> Seat:
-    return stream.enter(request.peer[0], request.headers.get("user-agent", ""))
+    return stream.enter(*request.who)

@@ -3,12 +3,14 @@
 import re
 import secrets
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from fastrelay.endpoints.any_origin import PREFLIGHT, for_any_origin
 from fastrelay.endpoints.base_url import base_url
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.part import not_there, part
-from fastrelay.endpoints.viewers import ViewerAccess, carried
+from fastrelay.endpoints.sessions import query_of, session_of
+from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import RequestError, SourceError, StallError, StatusError
 from fastrelay.hls.m3u8_model import Span
 from fastrelay.hls.names import Role
@@ -27,7 +29,6 @@ from fastrelay.wire.request import Request
 from fastrelay.wire.response import Headers, Response, Streamed
 from fastrelay.wire.router import Answer, Router
 
-_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _NO_STORE: Headers = (("Cache-Control", "no-store"), ("Vary", "Accept-Encoding"), *CORS)
 # A name never names other bytes while this process lives; after a restart all names are new.
@@ -56,12 +57,12 @@ class PassthroughEndpoints:
         channel = await self._directory.passthrough(request.params["id"])
         if request.method == "HEAD":
             return Response(200, b"", PLAYLIST_TYPE, _NO_STORE)
-        with channel.asking(_who(request)):
+        with channel.asking(request.who):
             try:
                 version = await channel.root(_wanted(request))
             except NoSourceError as error:
                 raise self._no_source(error, request) from None
-            key = _session_of(request)
+            key = session_of(request)
             if version.rewritten.master:
                 key = key or secrets.token_urlsafe(12)
             return _playlist(channel, version, request, key, "hls/")
@@ -74,11 +75,11 @@ class PassthroughEndpoints:
             raise RequestError(404, "name_not_found", "No playlist of this channel names that (any more).")
         if request.method == "HEAD":
             return Response(200, b"", media_type("", entry.name), CORS)
-        with channel.asking(_who(request)):
+        with channel.asking(request.who):
             try:
                 if entry.mention.role is Role.PLAYLIST:
                     version = await channel.playlist(entry, _wanted(request))
-                    return _playlist(channel, version, request, _session_of(request), "")
+                    return _playlist(channel, version, request, session_of(request), "")
                 return await _resource(channel, entry, request)
             except SourceError as error:
                 raise _failure(error) from None
@@ -113,20 +114,10 @@ def _wanted(request: Request) -> Position | None:
     return int(segment), int(part) if _NUMBER.fullmatch(part) else _ALL_PARTS
 
 
-def _session_of(request: Request) -> str:
-    """The viewer's session as his master playlist gave it to him; empty where there was none."""
-    given = request.query.get("session", "")
-    return given if _SESSION.fullmatch(given) else ""
-
-
-def _who(request: Request) -> tuple[str, str]:
-    return request.peer[0], request.headers.get("user-agent", "")
-
-
 def _playlist(channel: Channel, version: Version, request: Request, key: str, prefix: str) -> Response:
-    session = channel.visit(key, *_who(request)) if key else channel.viewer(*_who(request))
+    session = channel.visit(key, *request.who) if key else channel.viewer(*request.who)
     master = version.rewritten.master
-    query = "&".join(part for part in (f"session={key}" if master and key else "", carried(request)) if part)
+    query = query_of(key if master else "", request)
     compressed = takes_gzip(request.headers.get("accept-encoding", ""))
     body, coding = version.body(prefix, query, compressed)
     channel.sent(session, len(body))
@@ -136,7 +127,7 @@ def _playlist(channel: Channel, version: Version, request: Request, key: str, pr
 async def _resource(channel: Channel, entry: Entry, request: Request) -> Answer:
     etag = f'"{entry.name}"'
     headers = (*(_KEY if entry.mention.role is Role.KEY else _KEPT), ("ETag", etag))
-    session = channel.viewer(*_who(request))
+    session = channel.viewer(*request.who)
     if is_current(request.headers.get("if-none-match"), etag):
         return Response(304, b"", "", headers)
     asked = parse_range(request.headers.get("range", ""))
@@ -154,13 +145,9 @@ async def _resource(channel: Channel, entry: Entry, request: Request) -> Answer:
     else:
         answer = await _as_it_comes(fetch, asked, entry, headers)
     if isinstance(answer, Streamed):
-        return Streamed(_counted(channel, session, answer.pieces), *_rest(answer))
+        return replace(answer, pieces=_counted(channel, session, answer.pieces))
     channel.sent(session, len(answer.body))
     return answer
-
-
-def _rest(streamed: Streamed) -> tuple[int | None, int, str, Headers]:
-    return streamed.length, streamed.status, streamed.content_type, streamed.headers
 
 
 def _listed(entry: Entry, asked: ByteRange | None) -> Span | None:

@@ -53,3 +53,8 @@ class Request:
     again: Again | None = None
     """Set by a handler: how the same request of the same connection is answered next time, without all that led here;
     for small answers. When it returns None everything is looked at anew, and it is not called again."""
+
+    @property
+    def who(self) -> tuple[str, str]:
+        """Whoever asks, as far as a request tells: address and user agent."""
+        return self.peer[0], self.headers.get("user-agent", "")
