@@ -148,7 +148,7 @@ class App:
         yield LiveEndpoint(self._directory, viewers, start_timeout)
         yield HlsEndpoints(self._directory, viewers, start_timeout)
         yield PassthroughEndpoints(self._directory, viewers, server.public_url)
-        yield ExportEndpoint(self._relays, self._channels, viewers, server.public_url, server.write_timeout)
+        yield ExportEndpoint(self._relays, self._channels, viewers, server.public_url)
 
     def _management(self) -> Iterator[Endpoint]:
         """What people and monitors ask for."""

@@ -1,7 +1,6 @@
 """`GET /playlist.m3u`: all relays and channels as a list that IPTV players take, with URLs of this server."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from fastrelay.catalog.channels import Channels, Place
 from fastrelay.catalog.m3u import Entry, write_entry, write_header
@@ -10,7 +9,7 @@ from fastrelay.endpoints.base_url import base_url
 from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.errors import RequestError
 from fastrelay.wire.request import Request
-from fastrelay.wire.response import Outlet, Response, Takeover
+from fastrelay.wire.response import Response, Streamed
 from fastrelay.wire.router import Answer, Router
 
 CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"
@@ -24,16 +23,13 @@ _BEHIND = {"ts": "", "hls": "/hls"}
 
 
 class ExportEndpoint:
-    """`public_url` is `server.public_url`; without one, URLs begin as the request's did. `write_timeout`: seconds."""
+    """`public_url` is `server.public_url`; without one, URLs begin as the request's did."""
 
-    def __init__(
-        self, relays: Relays, channels: Channels, access: ViewerAccess, public_url: str | None, write_timeout: float
-    ) -> None:
+    def __init__(self, relays: Relays, channels: Channels, access: ViewerAccess, public_url: str | None) -> None:
         self._relays = relays
         self._channels = channels
         self._access = access
         self._public_url = public_url
-        self._write_timeout = write_timeout
 
     def register(self, router: Router) -> None:
         router.add("GET", "/playlist.m3u", self._access.guard(self.playlist))
@@ -49,10 +45,9 @@ class ExportEndpoint:
         rest = await anext(pieces, None)
         if rest is None:
             return Response(200, b"".join(first), CONTENT_TYPE, _HEADERS)
-        sending = _Sending([*first, rest], pieces, self._write_timeout)
-        return Takeover(sending.attach, content_type=CONTENT_TYPE, headers=_HEADERS)
+        return Streamed(_in_turn([*first, rest], pieces), None, 200, CONTENT_TYPE, _HEADERS)
 
-    async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
+    async def _pieces(self, request: Request) -> AsyncGenerator[bytes, None]:
         base = base_url(request, self._public_url)
         group = request.query.get("group")
         behind = _BEHIND[request.query.get("type", "ts")]
@@ -76,53 +71,14 @@ class ExportEndpoint:
         return "".join(lines)
 
 
-class _Sending:
-    """Sends a long list on a connection of its own, no faster than its reader reads."""
-
-    def __init__(self, ready: list[bytes], rest: AsyncIterator[bytes], write_timeout: float) -> None:
-        self._ready = ready
-        self._rest = rest
-        self._timeout = write_timeout
-
-    def attach(self, outlet: Outlet, head: bytes) -> Callable[[], None]:
-        task = asyncio.get_running_loop().create_task(self._send(outlet, head))
-
-        def left() -> None:
-            task.cancel()
-
-        return left
-
-    async def _send(self, outlet: Outlet, head: bytes) -> None:
-        try:
-            for piece in (head, *self._ready):
-                await self._write(outlet, piece)
-            self._ready = []
-            async for piece in self._rest:
-                await self._write(outlet, piece)
-        except BaseException as error:
-            # Without a length only a reset tells the reader that this is not the end.
-            outlet.reset()
-            if not isinstance(error, OSError | TimeoutError):
-                raise
-        else:
-            outlet.finish()
-
-    async def _write(self, outlet: Outlet, piece: bytes) -> None:
-        view = memoryview(piece)
-        while view:
-            taken = outlet.send(view)
-            view = view[taken:]
-            if view and not taken:
-                await self._writable(outlet)
-
-    async def _writable(self, outlet: Outlet) -> None:
-        writable = asyncio.Event()
-        outlet.watch(writable.set)
-        try:
-            async with asyncio.timeout(self._timeout):
-                await writable.wait()
-        finally:
-            outlet.unwatch()
+async def _in_turn(first: list[bytes], rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        while first:
+            yield first.pop(0)
+        async for piece in rest:
+            yield piece
+    finally:
+        await rest.aclose()
 
 
 async def _up_to(pieces: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:

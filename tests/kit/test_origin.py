@@ -117,7 +117,7 @@ async def test_gzip_html_status_and_redirect(origin: Origin) -> None:
 
 async def test_chunked_body_ends_in_order(origin: Origin) -> None:
     reply = await fetch(origin.route("/chunked", body(b"abc", chunked=True)))
-    assert reply.body == b"3\r\nabc\r\n0\r\n\r\n"
+    assert (reply.headers["transfer-encoding"], reply.body) == ("chunked", b"abc")
 
 
 async def test_a_folder(origin: Origin, tmp_path: Path) -> None:

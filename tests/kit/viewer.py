@@ -222,4 +222,20 @@ async def fetch(
     finally:
         viewer.close()
     assert viewer.status, f"{method} {url}: closed without an answer ({viewer.closed})"
-    return Reply(viewer.status, viewer.headers, b"".join(parts))
+    whole = b"".join(parts)
+    if viewer.headers.get("transfer-encoding") == "chunked":
+        whole = unchunked(whole)
+    return Reply(viewer.status, viewer.headers, whole)
+
+
+def unchunked(data: bytes) -> bytes:
+    """What is in the chunks of a body (RFC 9112 §7.1); AssertionError where their end is missing."""
+    parts, at = [], 0
+    while True:
+        line, found, _ = data[at : at + 20].partition(b"\r\n")
+        assert found, "the body breaks off between two chunks"
+        at, size = at + len(line) + 2, int(line, 16)
+        parts.append(data[at : at + size])
+        at += size + 2
+        if not size:
+            return b"".join(parts)
