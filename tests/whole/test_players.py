@@ -1,12 +1,7 @@
 """Real players in front of the server, over switches to sources of another kind; local sources behind it."""
 
 import asyncio
-import contextlib
-import os
 import re
-import shutil
-import subprocess
-import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,10 +14,12 @@ import pytest
 from tests.kit.behaviours import live
 from tests.kit.clips import clip, ffprobe_packets
 from tests.kit.origin import Origin
+from tests.kit.player import installed
 from tests.kit.position_coded import PositionCoded
 from tests.kit.server import Server
 from tests.kit.ts_packets import PACKET, is_flagged, pid_of
 from tests.kit.viewer import connect
+from tests.kit.vlc import Vlc
 from tests.whole.process import children, group, open_files, soon
 from tests.whole.relay import PATH, relay
 
@@ -38,18 +35,11 @@ HASTY = ("-analyzeduration", "1M")
 """ffmpeg looks at one second, instead of five, before it begins."""
 
 
-def _tool(name: str, packages: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed: apt-get install {packages}")
-    return path
-
-
 class Ffmpeg:
     """`ffmpeg -i URL -f null -`, and what it says: `frames` counts its pictures by their size."""
 
     def __init__(self, url: str, *options: str) -> None:
-        ffmpeg = _tool("ffmpeg", "ffmpeg")
+        ffmpeg = installed("ffmpeg", "ffmpeg")
         self._command = [ffmpeg, "-hide_banner", "-nostdin", "-nostats", *options, "-i", url]
         self._command += ["-vf", "showinfo", "-f", "null", "-"]
         self.frames: Counter[str] = Counter()
@@ -144,57 +134,6 @@ async def test_ffmpeg_goes_on_where_the_next_source_shares_nothing_with_the_last
             assert (await player.ends(), await late.ends()) == (0, 0)
 
 
-class Vlc:
-    """VLC without a screen, asked through its command line how many pictures it has shown."""
-
-    def __init__(self, url: str) -> None:
-        command = [_tool("cvlc", "vlc-bin vlc-plugin-base"), "--ignore-config", "-I", "oldrc", "--rc-fake-tty"]
-        # VLC refuses to run as root.
-        self._process = subprocess.Popen(
-            [*command, "--vout", "dummy", "--aout", "dummy", url],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            user="nobody" if os.geteuid() == 0 else None, env={**os.environ, "HOME": "/tmp"},
-        )  # fmt: skip
-        self._shown = 0
-        self._listener = threading.Thread(target=self._listen, name="vlc", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._listener.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._listener.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-    async def shows(self, more: int, within: float = 20) -> None:
-        """Until it has shown `more` pictures from now on."""
-        before, end = self._shown, asyncio.get_running_loop().time() + within
-        while self._shown < before + more:
-            assert self._process.poll() is None, "VLC has ended"
-            assert asyncio.get_running_loop().time() < end, f"{self._shown - before} of {more} pictures in {within} s"
-            self._ask()
-            await asyncio.sleep(0.1)
-
-    def _ask(self) -> None:
-        """Before it plays there is no answer."""
-        assert self._process.stdin
-        self._process.stdin.write("stats\n")
-        self._process.stdin.flush()
-
-    def _listen(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            if found := re.search(r"frames displayed : *(\d+)", line):
-                self._shown = int(found[1])
-
-
 async def test_vlc_shows_pictures_over_a_switch() -> None:
     """To a source that shares nothing with the one before: resolution, PIDs, programme, transport_stream_id."""
     async with Origin() as origin:
@@ -213,7 +152,7 @@ async def test_vlc_shows_pictures_over_a_switch() -> None:
 
 async def test_a_command_is_played_and_gone_after_the_idle_stop() -> None:
     """With all that it started: here a process that would outlive it by far."""
-    ffmpeg = f"{_tool('ffmpeg', 'ffmpeg')} -v error -re -f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i sine"
+    ffmpeg = f"{installed('ffmpeg', 'ffmpeg')} -v error -re -f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i sine"
     ffmpeg += " -c:v libx264 -preset ultrafast -tune zerolatency -g 12 -c:a aac -f mpegts -"
     command = f"sh -c 'sleep 60 & exec {ffmpeg}'"
     async with relay(f"exec:{command}", streams={"idle_timeout": "200ms"}) as server:
