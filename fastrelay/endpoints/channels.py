@@ -9,8 +9,9 @@ from fastrelay.catalog.relays import PathTakenError, Relay, Relays
 from fastrelay.config.relay_fields import MAX_NAME, MAX_OUTPUT_PATH, MAX_SOURCES, check_name, check_output_path
 from fastrelay.endpoints.auth import Access
 from fastrelay.endpoints.directory import parse_id
+from fastrelay.endpoints.management import answer, answer_invalid
 from fastrelay.endpoints.relay_body import CheckAddress, InvalidFieldError, check_source_url, json_body, kind_of
-from fastrelay.endpoints.relays import answer, answer_invalid, refusals, shown_relay
+from fastrelay.endpoints.relays import refusals, shown_relay
 from fastrelay.errors import RequestError
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Response

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from fastrelay.catalog.playlists import (
@@ -20,11 +19,13 @@ from fastrelay.config.settings import PLAYLIST
 from fastrelay.config.tree import Tree
 from fastrelay.endpoints.auth import Access, media_type
 from fastrelay.endpoints.directory import parse_id
+from fastrelay.endpoints.management import GONE, answer, answer_invalid
 from fastrelay.endpoints.relay_body import CheckAddress, InvalidFieldError, check_source_url, json_body, kind_of
 from fastrelay.endpoints.upload import FileUpload, MemoryUpload
 from fastrelay.errors import ConfigError, RequestError, SourceError, StorageError
+from fastrelay.streams.status import timestamp
 from fastrelay.wire.request import Flow, Request, Upload
-from fastrelay.wire.response import Headers, Response, json_response
+from fastrelay.wire.response import Response
 from fastrelay.wire.router import Router
 from fastrelay.wire.source_url import parse_source_url
 
@@ -41,7 +42,6 @@ LIST_TYPES = frozenset(
         *("application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl"),
     }
 )
-_NO_STORE = (("Cache-Control", "no-store"),)
 _WISHES = ("max_connections", *OPTIONS)
 _IN_QUERY = ("max_connections", "merge")
 """What can be said about a list whose file is the body."""
@@ -67,12 +67,12 @@ class PlaylistEndpoints:
         self._access.require_admin(request)
         with _refusals():
             playlists = [_shown(playlist) for playlist in await self._playlists.all()]
-        return _answer({"total": len(playlists), "playlists": playlists})
+        return answer({"total": len(playlists), "playlists": playlists})
 
     async def one(self, request: Request) -> Response:
         self._access.require_admin(request)
         with _refusals():
-            return _answer(_shown(await self._playlists.get(parse_id(request.params["id"]))))
+            return answer(_shown(await self._playlists.get(parse_id(request.params["id"]))))
 
     def receive(self, request: Request, flow: Flow) -> Upload:
         """JSON into memory, anything else into a file. Raises RequestError before anything is read."""
@@ -90,26 +90,26 @@ class PlaylistEndpoints:
                 known = {playlist.name for playlist in await self._playlists.all()}
                 playlist = await self._import(request, upload)
         except InvalidFieldError as error:
-            return _answer({"error": {"code": error.code, "message": error.message, "field": error.field}}, 422)
+            return answer_invalid(error)
         finally:
             if upload is not None:
                 upload.discard()
         if playlist.name in known:
-            return _answer(_shown(playlist))
-        return _answer(_shown(playlist), 201, (("Location", f"/api/playlists/{playlist.id}"),))
+            return answer(_shown(playlist))
+        return answer(_shown(playlist), 201, (("Location", f"/api/playlists/{playlist.id}"),))
 
     async def delete(self, request: Request) -> Response:
         """204, when its channels are gone."""
         self._access.require_admin(request)
         with _refusals():
             await self._playlists.delete(parse_id(request.params["id"]))
-        return Response(204, content_type="", headers=_NO_STORE)
+        return GONE
 
     async def refresh(self, request: Request) -> Response:
         """200, when it is imported anew."""
         self._access.require_admin(request)
         with _refusals():
-            return _answer(_shown(await self._playlists.refresh(parse_id(request.params["id"]))))
+            return answer(_shown(await self._playlists.refresh(parse_id(request.params["id"]))))
 
     async def _import(self, request: Request, upload: Upload | None) -> Playlist:
         if isinstance(upload, FileUpload):
@@ -213,13 +213,9 @@ def _shown(playlist: Playlist) -> dict[str, Any]:
         "url": playlist.url,
         "origin": playlist.origin,
         "channels": sum(result.get(key, 0) for key in ("added", "updated", "unchanged")),
-        "imported_at": datetime.fromtimestamp(imported, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if imported else None,
+        "imported_at": timestamp(imported) if imported else None,
         "failure": playlist.failure,
         **{key: getattr(playlist.entry, key) for key in _WISHES},
         **{key: result.get(key, 0) for key in _COUNTS},
         "rejections": result.get("rejections", []),
     }
-
-
-def _answer(value: Any, status: int = 200, headers: Headers = ()) -> Response:
-    return json_response(value, status, (*headers, *_NO_STORE))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from fastrelay.config.relay_fields import MAX_SOURCES, check_name, check_output_path
+from fastrelay.endpoints.auth import media_type
 from fastrelay.errors import RequestError
 from fastrelay.wire.request import Request
 from fastrelay.wire.source_url import parse_source_url
@@ -62,8 +63,7 @@ def parse_relay(request: Request, check_address: CheckAddress, relay_id: int | N
 
 def json_body(request: Request) -> Any:
     """The body as JSON. Raises RequestError 415 or 400."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+    if media_type(request) != "application/json":
         raise RequestError(415, "unsupported_media_type", "expected a body with Content-Type: application/json")
     try:
         return orjson.loads(request.body)

@@ -13,13 +13,13 @@ from fastrelay.catalog.relays import (
 )
 from fastrelay.catalog.store import to_the_end
 from fastrelay.endpoints.auth import Access
+from fastrelay.endpoints.directory import parse_id
+from fastrelay.endpoints.management import GONE, answer, answer_invalid
 from fastrelay.endpoints.relay_body import CheckAddress, InvalidFieldError, RelayBody, parse_relay
 from fastrelay.errors import RequestError, StorageError
 from fastrelay.wire.request import Request
-from fastrelay.wire.response import Headers, Response, json_response
+from fastrelay.wire.response import Response
 from fastrelay.wire.router import Router
-
-_NO_STORE = (("Cache-Control", "no-store"),)
 
 
 class Streams(Protocol):
@@ -86,7 +86,7 @@ class RelayEndpoints:
         relay_id = self._asked(request).id
         with refusals():
             await to_the_end(self._delete(relay_id))
-        return Response(204, content_type="", headers=_NO_STORE)
+        return GONE
 
     async def _replace(self, relay_id: int, body: RelayBody) -> Relay:
         before, after = await self._relays.update(relay_id, body.name, body.output_path, body.source_urls)
@@ -101,10 +101,8 @@ class RelayEndpoints:
         await self._streams.end(relay.output_path, "the relay was deleted")
 
     def _asked(self, request: Request) -> Relay:
-        text = request.params["id"]
-        # Ids are SQLite's: up to 19 digits, and only one spelling names a relay.
-        relay = self._relays.by_id(int(text)) if text.isascii() and text.isdecimal() and len(text) < 20 else None
-        if relay is None or str(relay.id) != text:
+        relay = self._relays.by_id(parse_id(request.params["id"]))
+        if relay is None:
             raise RequestError(404, "relay_not_found", "there is no relay with this id")
         return relay
 
@@ -132,14 +130,3 @@ def shown_relay(relay: Relay) -> dict[str, Any]:
         "output_path": relay.output_path,
         "source_urls": relay.source_urls,
     }
-
-
-def answer(value: Any, status: int = 200, headers: Headers = ()) -> Response:
-    """JSON that is not kept by anybody."""
-    return json_response(value, status, (*headers, *_NO_STORE))
-
-
-def answer_invalid(error: InvalidFieldError) -> Response:
-    """422 that names the field."""
-    body = {"code": error.code, "message": error.message, "field": error.field}
-    return answer({"error": body}, error.status)
