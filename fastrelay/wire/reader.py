@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from fastrelay.wire.body import ChunkedBody, SizedBody, too_large
 from fastrelay.wire.head import Head, find_head, parse_head
-from fastrelay.wire.request import Write
+from fastrelay.wire.request import Request, Write
 from fastrelay.wire.router import Route, Router
 
 _CACHED_HEADS = 1024
@@ -98,6 +98,13 @@ class RequestReader:
             take = self._receive()
         self._body = ChunkedBody(limit, take) if head.chunked else SizedBody(head.length, limit, take)
         return self._read_body()
+
+    def request(self, body: bytes, peer: tuple[str, int], local: tuple[str, int], secure: bool) -> Request:
+        """The request of the last head, with a `body`. What of it handlers may change is its own."""
+        head = self.head
+        to = head.target
+        query, headers, params = to.query.copy(), head.headers.copy(), self.params.copy()
+        return Request(head.method, to.text, to.path, query, headers, peer, local, secure, body, params)
 
     @property
     def alone(self) -> bytes | None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 
 from fastrelay import __version__
+from fastrelay.errors import RequestError
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -126,6 +127,11 @@ def json_response(value: Any, status: int = 200, headers: Headers = ()) -> Respo
 def error_response(status: int, code: str, message: str, headers: Headers = ()) -> Response:
     """The one shape of errors: a stable code for programs, a text for people."""
     return json_response({"error": {"code": code, "message": message}}, status, headers)
+
+
+def response_to(error: RequestError) -> Response:
+    """What the error says to the client."""
+    return error_response(error.status, error.code, error.message, error.headers)
 
 
 def stamp(unix_time: float) -> bytes:
