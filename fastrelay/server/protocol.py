@@ -190,7 +190,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._held():
             return
         self._advance()
-        if self._reader.buffered <= self._limits.read_ahead and self._phase is not _Phase.CLOSING:
+        # After its end nothing more comes: reading on would only tell of it again, in the midst of the next answer.
+        if self._reader.buffered <= self._limits.read_ahead and self._phase is not _Phase.CLOSING and not self._eof:
             self._transport.resume_reading()
 
     def _receive(self) -> Write:

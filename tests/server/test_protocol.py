@@ -142,6 +142,15 @@ async def test_a_client_that_closes_its_side_gets_its_answers() -> None:
         await eventually(lambda: server.listener.connections == 0)
 
 
+async def test_a_client_that_closes_its_side_gets_the_answers_that_take_a_while() -> None:
+    async with serving() as server, Client(server.address) as client:
+        server.routes.gate.set()
+        await client.send(get("/fixed") * 400 + get("/wait") + get("/fixed"))
+        client.sock.shutdown(socket.SHUT_WR)
+        assert (await client.rest()).count(b"HTTP/1.1 200 OK") == 402
+        await eventually(lambda: server.listener.connections == 0)
+
+
 async def test_continue_comes_before_the_body() -> None:
     async with serving() as server, Client(server.address) as client:
         head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
