@@ -170,7 +170,6 @@ class Fanout:
         early, self._early = self._early, []
         for viewer in early:
             self._pull(viewer)
-        self._drop_slow()
         self._slice()
 
     def _slice(self) -> None:
@@ -223,6 +222,8 @@ class Fanout:
         self._round = []
         spent = self._loop.time() - self._round_began
         self._loaded = spent > self._flush_delay * (UNLOADED if self._loaded else LOADED)
+        # After the round, not before: closing hundreds at once takes as long as writing to a thousand, who need not wait.
+        self._drop_slow()
         if self._finishing:
             self._finish_edge()
         elif self._ring.head > self.edge:
