@@ -39,7 +39,7 @@ class ExportEndpoint:
         if request.query.get("type", "ts") not in _BEHIND:
             raise RequestError(422, "invalid", "type: expected ts or hls")
         if request.method == "HEAD":
-            return Response(200, b"", CONTENT_TYPE, _HEADERS)
+            return Response(200, b"", CONTENT_TYPE, _HEADERS, measured=False)
         pieces = self._pieces(request)
         first = [piece async for piece in _up_to(pieces, WHOLE_MAX // PIECE)]
         rest = await anext(pieces, None)

@@ -19,7 +19,7 @@ KEEP_HTTP10 = b"Connection: keep-alive\r\n\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 """The end of a head: what becomes of the connection afterwards (RFC 9112 §9.3; 1.1 keeps it without a word)."""
 
-_NOSNIFF_TYPES = ("application/json", "text/html")
+_NOSNIFF_TYPES = ("application/json", "text/html", "text/plain")
 _BODILESS = frozenset({204, 304})
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

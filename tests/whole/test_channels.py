@@ -115,6 +115,8 @@ async def test_all_of_a_real_list_comes_out_again() -> None:
         hls, _ = entries_of((await server.get("/playlist.m3u?type=hls&group=Albania")).body)
         assert {entry.group for entry in hls} == {"Albania"}
         assert hls[0].url == server.url("/api/proxy/channel/1/hls")
+        head = await fetch(server.url("/playlist.m3u"), method="HEAD")
+        assert (head.status, head.headers.get("content-length")) == (200, None)
         assert (await server.get("/playlist.m3u?type=ogg")).status == 422
 
 

@@ -41,7 +41,13 @@ def test_says_what_becomes_of_the_connection() -> None:
 
 @pytest.mark.parametrize(
     ("content_type", "nosniff"),
-    [("application/json", True), ("text/html; charset=utf-8", True), ("video/mp2t", False), ("", False)],
+    [
+        ("application/json", True),
+        ("text/html; charset=utf-8", True),
+        ("text/plain", True),
+        ("video/mp2t", False),
+        ("", False),
+    ],
 )
 def test_nosniff_on_api_and_pages(content_type: str, nosniff: bool) -> None:
     head = fields(render(Response(content_type=content_type), STAMP))
