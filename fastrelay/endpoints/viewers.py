@@ -56,9 +56,11 @@ class ViewerAccess:
 
     def query_below(self, request: Request, path: str) -> str:
         """The query of URIs below `path` for whoever sent this request: his token, or a signature of `path` that
-        expires when his own does."""
+        expires when his own does. The administrator shows his in a header, and gets what players can show."""
         if self._key is not None and "signature" in request.query and self._is_signed(request):
             return signed_query(self._key, path, int(request.query["expires"]))
+        if self._token is not None and self._admin.is_admin(request):
+            return urlencode({"token": self._token})
         return carried(request)
 
     def _bears_token(self, request: Request) -> bool:

@@ -63,3 +63,12 @@ def test_what_is_carried_on() -> None:
     assert not is_signed(
         "key", "/stream/a", "9999", rule.query_below(forged, "/stream").partition("signature=")[2], NOW
     )
+
+
+def test_the_administrators_list_is_one_that_players_can_use() -> None:
+    asked = asking("/playlist.m3u", authorization="Bearer boss")
+    assert access(token="tök", admin="boss").query_below(asked, "/stream") == "token=t%C3%B6k"
+    assert access(key="key", admin="boss").query_below(asked, "/stream") == ""
+    assert access(admin="boss").query_below(asked, "/stream") == ""
+    foreign = asking("/playlist.m3u", authorization="Bearer bos")
+    assert access(token="tok", admin="boss").query_below(foreign, "/stream") == ""
