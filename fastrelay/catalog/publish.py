@@ -108,13 +108,13 @@ def _sweep_channels(db: sqlite3.Connection) -> bool:
     """Remove a part of the channels of deleted lists; False when there is none."""
     removed = db.execute(
         """
-        WITH RECURSIVE owners (id) AS (  -- hops over the index: a list may have hundreds of thousands of channels
-            SELECT min(playlist) FROM channels WHERE NOT joined
-            UNION ALL
-            SELECT (SELECT min(playlist) FROM channels WHERE NOT joined AND playlist > owners.id)
-            FROM owners WHERE id IS NOT NULL
-        )
         DELETE FROM channels WHERE id IN (
+            WITH RECURSIVE owners (id) AS (  -- hops over the index: a list may have hundreds of thousands of channels
+                SELECT min(playlist) FROM channels WHERE NOT joined
+                UNION ALL
+                SELECT (SELECT min(playlist) FROM channels WHERE NOT joined AND playlist > owners.id)
+                FROM owners WHERE id IS NOT NULL
+            )
             SELECT c.id FROM owners CROSS JOIN channels c ON c.playlist = owners.id AND NOT c.joined
             WHERE owners.id NOT IN (SELECT id FROM playlists)
                 AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.channel = c.id)

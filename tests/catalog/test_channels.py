@@ -273,3 +273,12 @@ async def test_an_import_that_was_cut_off_is_swept_up(catalogue: Catalogue) -> N
     assert (await catalogue.count("entries"), await catalogue.count("imports")) == (1, 1)
     assert await catalogue.ids() == [("A", 1)]
     assert not (catalogue.folder / "incoming").exists()
+
+
+async def test_of_a_deleted_list_nothing_is_left_however_long_it_was(catalogue: Catalogue) -> None:
+    kept = await catalogue.take("q", entry("Q"))
+    made = await catalogue.take("p", *(entry(f"{n}") for n in range(2 * publish.ROWS + 1)))
+    await catalogue.playlists.delete(made.id)
+    await catalogue.playlists.sweep()
+    assert [await catalogue.count(table) for table in ("channels", "entries", "imports")] == [1, 1, 1]
+    assert (await catalogue.playlists.all()) == [kept]
