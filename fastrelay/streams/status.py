@@ -63,10 +63,16 @@ def stream_figures(stream: Stream, *, reveal: bool) -> dict[str, Any]:
         "clients_hls": sessions,
         "dropped_slow": stream.dropped_slow,
         "ring_bytes": run.ring.size if running and run is not None else 0,
-        "hls_bytes": run.hls.store.bytes if run is not None and run.hls is not None else 0,
+        "hls_bytes": _segments_held(stream),
         "continuity_errors": totals.continuity_errors,
         "packets_lost": totals.lost,
     }
+
+
+def _segments_held(stream: Stream) -> int:
+    """Bytes; also of a source that has played to its end, while its viewers fetch the rest."""
+    running = stream.run.hls if stream.run is not None else None
+    return sum(output.store.bytes for output in (running, stream.finished) if output is not None)
 
 
 def stream_clients(stream: Stream) -> list[dict[str, Any]]:

@@ -254,10 +254,9 @@ class Stream:
     def _stop_hls(self, run: Run, *, ended: bool = False) -> None:
         """Segments are cut no more. Those of a source that played to its end can still be fetched for a while."""
         output = run.release_hls()
+        if output is None or ended:
+            self._close_finished()
         if output is None:
-            if self.finished is not None:
-                self._close_hls(self.finished)
-                self.finished = None
             return
         self._numbers = output.store.numbers
         if ended:
@@ -265,6 +264,12 @@ class Stream:
             self.finished = output
         else:
             self._close_hls(output)
+
+    def _close_finished(self) -> None:
+        """Its viewers have had their time, or the source has played to its end once more."""
+        if self.finished is not None:
+            self._close_hls(self.finished)
+            self.finished = None
 
     def _close_hls(self, output: HlsOutput) -> None:
         for session in output.sessions.values():

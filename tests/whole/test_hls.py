@@ -256,3 +256,21 @@ async def test_ffmpeg_plays_across_a_switch() -> None:
         frames, errors = await playing
         assert frames >= 7 * 25, errors
         assert "error" not in errors.lower().replace("discontinuity", ""), errors
+
+
+async def test_what_a_source_that_ended_leaves_can_be_fetched_and_counts_until_its_viewers_have_gone() -> None:
+    """Also when it is played again meanwhile: each end leaves segments, none of them for good."""
+    channel = HlsChannel(coded_segments(SOURCE, 2.0), window=2, ended=True)
+    settings = {"hls": {**SHORT, "session_timeout": "1s"}}
+    async with Origin() as origin, relay(channel.mount(origin, "/hls"), **settings) as server:
+        for _ in range(2):
+            path = await watch(server)
+            async with asyncio.timeout(20):
+                while "#EXT-X-ENDLIST" not in (playlist := await media(server, path)):
+                    await asyncio.sleep(0.1)
+            sizes = [len((await server.get(f"/stream/a/hls/{name}")).body) for name in names(playlist)]
+            status = await server.wait_status("a", lambda status: not status["active"])
+            assert status["hls_bytes"] == sum(sizes) > 0
+        await server.wait_status("a", lambda status: status["hls_bytes"] == 0)
+        metrics = (await server.get("/metrics")).body.decode()
+        assert "\nfastrelay_segment_bytes 0.0\n" in metrics, "and nothing of the first time is held any more"
