@@ -53,6 +53,7 @@ from fastrelay.server.lag import LagMeter
 from fastrelay.server.listener import Listener
 from fastrelay.sources.accounts import Accounts
 from fastrelay.sources.addresses import AddressPolicy
+from fastrelay.sources.aside import HTTP, import_aside
 from fastrelay.sources.download import Downloader
 from fastrelay.sources.open import Opener
 from fastrelay.streams.dial import AccountOf
@@ -192,6 +193,8 @@ class App:
         self._lag.start()
         self._events.start()
         self._health.ready()
+        # The first viewer should not be the one who waits for it.
+        self._importing = asyncio.create_task(import_aside(*HTTP))
         scheme = "https" if self._config.server.tls_cert else "http"
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         log.info("listening on %s", url)

@@ -7,15 +7,15 @@ from urllib.parse import unquote
 from fastrelay.config import Failover
 from fastrelay.errors import SourceRefusedError
 from fastrelay.sources.addresses import AddressPolicy
-from fastrelay.sources.aside import import_aside
+from fastrelay.sources.aside import HTTP, import_aside
 from fastrelay.sources.base import Source
 from fastrelay.wire.source_url import SourceUrl, parse_source_url
 
 if TYPE_CHECKING:
     from fastrelay.sources.http import HttpClient
 
-# The modules behind the schemes are imported when the first such source is opened: the HTTP client alone costs more
-# than half of the time that the process has until its first answer.
+# The modules behind the schemes are imported when the first such source is opened, or soon after the start: the HTTP
+# client alone costs more than half of the time that the process has until its first answer.
 
 
 class Opener:
@@ -57,7 +57,7 @@ class Opener:
         return await open_udp(url.url, self._failover)
 
     async def _open_http(self, url: SourceUrl, single: bool) -> Source:
-        await import_aside("fastrelay.sources.http", "fastrelay.sources.hls", "fastrelay.sources.http_ts")
+        await import_aside(*HTTP)
         from fastrelay.sources.http import HttpClient
 
         client = HttpClient(

@@ -156,6 +156,10 @@ class Server:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def maps(self, part: str) -> bool:
+        """A file with this in its path is in its memory: of a library that is imported."""
+        return part in Path(f"/proc/{self.pid}/maps").read_text()
+
     @property
     def fds(self) -> int:
         """Open file descriptors."""

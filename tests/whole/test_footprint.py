@@ -37,6 +37,11 @@ async def test_an_idle_server_is_small() -> None:
     async with Server() as server:
         for path in ("/livez", "/api/relays", "/api/streams/status"):
             assert (await server.get(path)).status == 200
+        # The HTTP client is imported before the first viewer comes who would have to wait for it.
+        end = time.monotonic() + 20
+        while not server.maps("/aiohttp/"):
+            assert time.monotonic() < end
+            await asyncio.sleep(POLL)
         assert server.rss < IDLE_RSS
 
 
