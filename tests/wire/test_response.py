@@ -25,9 +25,9 @@ def fields(data: bytes) -> dict[str, str]:
 
 
 def test_renders_a_whole_answer() -> None:
-    data = render(Response(200, b"hi", "text/plain", (("X-A", "b"),)), STAMP)
+    data = render(Response(200, b"hi", "audio/aac", (("X-A", "b"),)), STAMP)
     assert data == (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-A: b\r\nContent-Length: 2\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: audio/aac\r\nX-A: b\r\nContent-Length: 2\r\n"
         b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: fastrelay/" + __version__.encode() + b"\r\n\r\nhi"
     )
 
