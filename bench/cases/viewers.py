@@ -21,10 +21,10 @@ def _options(place: Stand, viewers: int, seconds: float, slow: int = 0) -> Optio
     return Options(place.targets, viewers, ramp=ramp, seconds=seconds, slow=slow, bitrate=8 * BYTE_RATE)
 
 
-def stalled(cores: Cores, seconds: float = 15.0) -> list[Figure]:
+def stalled(cores: Cores, seconds: float = 12.0) -> list[Figure]:
     """1,800 viewers, alone and beside 200 who do not read; in alternation, so that both see the same machine."""
     runs: dict[int, list[Figures]] = {0: [], 200: []}
-    for _ in range(2):
+    for _ in range(3):
         for slow, found in runs.items():
             with stand(cores) as place:
                 found.append(figures_of(play(_options(place, 1800 + slow, seconds, slow), place.pid)))
