@@ -18,6 +18,8 @@ def _load() -> ModuleType:
 
 
 class MetricsEndpoint:
+    """What is counted of `metered`, put together when it is asked for."""
+
     def __init__(self, metered: Metered) -> None:
         self._metered = metered
 

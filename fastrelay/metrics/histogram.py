@@ -16,6 +16,7 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
 
     def observe(self, value: float) -> None:
+        """Count one, in the unit of the bounds."""
         self._counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 

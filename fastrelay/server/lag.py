@@ -17,6 +17,7 @@ class LagMeter:
         self._due = 0.0
 
     def start(self) -> None:
+        """Measure until `stop`."""
         # Not the loop's time, which stands still while the loop is held.
         self._due = time.perf_counter() + EVERY
         self._timer = asyncio.get_running_loop().call_later(EVERY, self._tick)

@@ -18,6 +18,7 @@ class Reading:
         self._since: float | None = None
 
     def wrote(self, size: int) -> None:
+        """So many bytes more are on their way to the peer."""
         self._written += size
         self.owing = True
 

@@ -30,6 +30,7 @@ class Audience:
 
     @property
     def empty(self) -> bool:
+        """Nobody watches, and nobody waits."""
         return not self.connected and not self.polling
 
 

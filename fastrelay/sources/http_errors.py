@@ -20,6 +20,7 @@ def why(error: Exception, connected: bool) -> str:
 
 
 def brief(error: BaseException) -> str:
+    """What the system or OpenSSL says of it, or else its kind; an exception's own text may name the URL."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, OSError) and error.errno:

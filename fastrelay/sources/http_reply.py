@@ -51,6 +51,7 @@ class Reply:
 
     @property
     def content_range(self) -> str:
+        """Which bytes a 206 brings (RFC 9110 §14.4); empty where it does not say."""
         return self.header("Content-Range")
 
     @property
@@ -60,6 +61,7 @@ class Reply:
 
     @property
     def compressed(self) -> bool:
+        """Whether the body has to go through `decompress`."""
         return self.header("Content-Encoding").strip().lower() in COMPRESSIONS
 
     def gather(self, seconds: float, size: int) -> None:

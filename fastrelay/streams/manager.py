@@ -30,10 +30,8 @@ class Manager:
         stream.source_urls, stream.trusted = source_urls, trusted
         return stream
 
-    def get(self, stream_id: str) -> Stream | None:
-        return self._streams.get(stream_id)
-
     def running(self) -> list[Stream]:
+        """Those that are starting, active or stopping, the oldest first."""
         return [stream for stream in self._streams.values() if stream.running]
 
     def sources_changed(self, relay: Relay) -> None:

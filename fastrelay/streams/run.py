@@ -118,6 +118,7 @@ class Run:
 
     @property
     def watched(self) -> bool:
+        """Somebody watches or waits, over TS or HLS."""
         return bool(self.viewers) or self.sessions > 0
 
     def forget(self, viewer: Viewer) -> bool:
@@ -139,6 +140,7 @@ class Run:
         return 8 * (self.ring.head - self.ring.tail) / seconds if seconds > 0 else 0.0
 
     def totals(self) -> Totals:
+        """Until now."""
         delivered = self.fanout.delivered + self._hls_delivered + (self.hls.delivered if self.hls is not None else 0)
         return Totals(delivered, self.upstream.received, self.upstream.lost(), self.ingest.scanner.continuity_errors)
 
