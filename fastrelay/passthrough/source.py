@@ -13,7 +13,7 @@ from fastrelay.passthrough.fetch import REMEMBERED, Fetch
 from fastrelay.passthrough.playlist import Playlist, Version
 from fastrelay.passthrough.table import Entry, Table
 from fastrelay.sources.addresses import AddressPolicy
-from fastrelay.sources.aside import import_aside
+from fastrelay.sources.http_clients import HttpClients
 from fastrelay.wire.source_url import parse_source_url, redact
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Opener:
 
     def __init__(self, failover: Failover, policy: AddressPolicy, user_agent: str | None) -> None:
         self._failover = failover
-        self._policy = policy
-        self._user_agent = user_agent
+        self._clients = HttpClients(failover, policy, user_agent)
 
     async def open(self, url: str, namer: Namer, shelf: Shelf[Fetch], *, single: bool) -> "Source":
         """Connect, see by its bytes that it is HLS, and read its first playlist. `single`: the provider counts, so
@@ -47,17 +46,7 @@ class Opener:
             raise SourceRefusedError(f"not a source URL: {error}") from None
         if parsed.scheme not in ("http", "https"):
             raise NotHlsError(f"{parsed.scheme}: is no HLS")
-        await import_aside("fastrelay.sources.http", "fastrelay.sources.first_bytes")
-        from fastrelay.sources.http import HttpClient
-
-        client = HttpClient(
-            parsed.url,
-            parsed.headers,
-            policy=self._policy,
-            failover=self._failover,
-            user_agent=self._user_agent,
-            single=single,
-        )
+        client = await self._clients.make(parsed, single=single)
         source = Source(parsed.url, client, namer, shelf, self._failover, single=single)
         try:
             await source.start()

@@ -9,7 +9,7 @@ import msgspec
 from fastrelay.config import Failover
 from fastrelay.errors import FormatError, SourceRefusedError
 from fastrelay.sources.addresses import AddressPolicy
-from fastrelay.sources.aside import import_aside
+from fastrelay.sources.http_clients import HttpClients
 from fastrelay.sources.stall import within
 from fastrelay.wire.source_url import parse_source_url, redact
 
@@ -28,9 +28,8 @@ class Downloader:
     """Fetches files by HTTP under the rules for sources."""
 
     def __init__(self, failover: Failover, policy: AddressPolicy, user_agent: str | None) -> None:
-        self._failover = msgspec.structs.replace(failover, first_byte_timeout=FIRST_BYTE_TIMEOUT)
-        self._policy = policy
-        self._user_agent = user_agent
+        patient = msgspec.structs.replace(failover, first_byte_timeout=FIRST_BYTE_TIMEOUT)
+        self._clients = HttpClients(patient, policy, user_agent)
 
     async def fetch(self, url: str, path: Path) -> str:
         """Write what is at `url` into a new file, as it comes, gzip included; returns the URL after redirects.
@@ -41,12 +40,7 @@ class Downloader:
             source = parse_source_url(url)
         except ValueError as error:
             raise SourceRefusedError(f"not a URL of a list: {error}") from None
-        await import_aside("fastrelay.sources.http")
-        from fastrelay.sources.http import HttpClient
-
-        client = HttpClient(
-            source.url, source.headers, policy=self._policy, failover=self._failover, user_agent=self._user_agent
-        )
+        client = await self._clients.make(source)
         file = await asyncio.to_thread(path.open, "xb")
         try:
             return await _copy(client, source.url, file)

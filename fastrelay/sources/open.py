@@ -7,8 +7,8 @@ from urllib.parse import unquote
 from fastrelay.config import Failover
 from fastrelay.errors import SourceRefusedError
 from fastrelay.sources.addresses import AddressPolicy
-from fastrelay.sources.aside import HTTP, import_aside
 from fastrelay.sources.base import Source
+from fastrelay.sources.http_clients import HttpClients
 from fastrelay.wire.source_url import SourceUrl, parse_source_url
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ class Opener:
 
     def __init__(self, failover: Failover, policy: AddressPolicy, user_agent: str | None) -> None:
         self._failover = failover
-        self._policy = policy
-        self._user_agent = user_agent
+        self._clients = HttpClients(failover, policy, user_agent)
 
     async def open(self, url: str, *, trusted: bool, single: bool = False) -> Source:
         """Connect, and wait until it is clear that a transport stream comes.
@@ -57,17 +56,7 @@ class Opener:
         return await open_udp(url.url, self._failover)
 
     async def _open_http(self, url: SourceUrl, single: bool) -> Source:
-        await import_aside(*HTTP)
-        from fastrelay.sources.http import HttpClient
-
-        client = HttpClient(
-            url.url,
-            url.headers,
-            policy=self._policy,
-            failover=self._failover,
-            user_agent=self._user_agent,
-            single=single,
-        )
+        client = await self._clients.make(url, single=single)
         try:
             return await self._open_by_bytes(client, url.url)
         except BaseException:
