@@ -222,7 +222,7 @@ class Fanout:
         self._round = []
         spent = self._loop.time() - self._round_began
         self._loaded = spent > self._flush_delay * (UNLOADED if self._loaded else LOADED)
-        # After the round, not before: closing hundreds takes as long as writing to a thousand, who need not wait for it.
+        # After the round, not before: closing hundreds takes as long as writing to a thousand, who need not wait.
         self._drop_slow()
         if self._finishing:
             self._finish_edge()
