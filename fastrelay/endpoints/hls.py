@@ -11,6 +11,7 @@ from fastrelay.endpoints.viewers import ViewerAccess, carried
 from fastrelay.errors import RequestError
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
 from fastrelay.streams.hls_output import HlsOutput
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.seat import Visit
 from fastrelay.streams.stream import Stream
 from fastrelay.wire.conditional import is_current, takes_gzip
@@ -68,20 +69,21 @@ class HlsEndpoints:
             return _head_of_playlist(running, request)
         key = _viewer_of(request)
         finished = stream.finished
-        if finished is not None and key in finished.sessions:
-            finished.touch(finished.sessions[key])
-            return _playlist(finished, request, key)
+        left = finished.sessions.find(key, request.peer[0]) if finished is not None else None
+        if finished is not None and left is not None:
+            finished.touch(left)
+            return _playlist(finished, request, left)
         visit = self._enter(stream, request, key, came="session" not in request.query)
         if not visit.is_ready:
-            return self._first_playlist(visit, request, key)
+            return self._first_playlist(visit, request)
         # Nearly always: and then without a task for it, and next time without all of the above.
         if "expires" not in request.query:
             request.again = _poll(visit, request)
-        return _playlist(visit.output, request, key)
+        return _playlist(visit.output, request, visit.session)
 
-    async def _first_playlist(self, visit: Visit, request: Request, key: str) -> Response:
+    async def _first_playlist(self, visit: Visit, request: Request) -> Response:
         await visit.ready(self._start_timeout)
-        return _playlist(visit.output, request, key)
+        return _playlist(visit.output, request, visit.session)
 
     def segment(self, request: Request) -> Response:
         """404 for what was never cut, and for what was listed so long ago that nobody can still ask for it."""
@@ -130,12 +132,10 @@ def _poll(visit: Visit, request: Request) -> Again:
     return again
 
 
-def _playlist(output: HlsOutput, request: Request, key: str) -> Response:
+def _playlist(output: HlsOutput, request: Request, session: Session) -> Response:
     answer = _rendered(output, request)
     output.delivered += len(answer.body)
-    session = output.sessions.get(key)
-    if session is not None:
-        session.sent += len(answer.body)
+    session.sent += len(answer.body)
     return answer
 
 

@@ -23,7 +23,7 @@ from fastrelay.passthrough.playlist import Version
 from fastrelay.passthrough.table import Entry
 from fastrelay.streams.failures import RETRY_AFTER
 from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
-from fastrelay.streams.hls_output import Session
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.wire.conditional import ByteRange, is_current, parse_range, takes_gzip
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Headers, Response, Streamed

@@ -26,7 +26,8 @@ from fastrelay.sources.accounts import Account, Accounts
 from fastrelay.streams.decisions import Decisions
 from fastrelay.streams.dial import AccountOf, Dialler
 from fastrelay.streams.farewell import say_gone
-from fastrelay.streams.hls_output import LOOK_AROUND, Session
+from fastrelay.streams.hls_output import LOOK_AROUND
+from fastrelay.streams.hls_sessions import Session, Sessions
 
 ID_SUFFIX = "/hls"
 """What the id of a passed-through channel ends with; before it stands the id of the channel's stream."""
@@ -67,8 +68,7 @@ class Channel:
         self.source_urls = source_urls
         self.source_index = 0
         self.switches = 0
-        self.sessions: dict[str, Session] = {}
-        self._newest_from: dict[Who, Session] = {}
+        self.sessions = Sessions(self._gone)
         self.delivered = 0
         """Bytes answered to all viewers."""
         self.last_activity: float | None = None
@@ -138,38 +138,37 @@ class Channel:
     def visit(self, key: str, address: str, user_agent: str) -> Session:
         """A request of the viewer `key`: counts him from his first one on."""
         self._run()
-        session = self.sessions.get(key)
+        session = self.sessions.find(key, address)
         if session is None:
             self._viewers_ever += 1
             self._settings.tally.viewers["hls"] += 1
-            session = self.sessions[key] = Session(self._viewers_ever, key, address, user_agent, came=True)
-            self._newest_from[session.who] = session
-        self.touch(session)
+            key = self.sessions.key_for(key, address)
+            session = Session(self._viewers_ever, key, address, user_agent, self._loop.time(), came=True)
+            self.sessions.enter(session)
+        else:
+            session.asks(self._loop.time())
+        self._still_there(session)
         return session
 
-    def touch(self, session: Session) -> None:
-        """The viewer has asked for something, or is still being answered."""
+    def _still_there(self, session: Session) -> None:
         self._used_at = session.last_request = self._loop.time()
         self.last_activity = time.time()
 
     def viewer(self, address: str, user_agent: str) -> Session:
         """Whose request it is that does not say so: the newest viewer from there who plays with that."""
-        session = self._newest_from.get((address, user_agent))
-        return session or self.visit(f"{address} {user_agent}", address, user_agent)
+        session = self.sessions.newest(address, user_agent)
+        key = session.key if session is not None else f"{address} {user_agent}"
+        return self.visit(key, address, user_agent)
 
-    def _forget(self, session: Session) -> None:
-        del self.sessions[session.key]
-        if self._newest_from.get(session.who) is session:
-            del self._newest_from[session.who]
-            others = (one for one in self.sessions.values() if one.who == session.who)
-            self._newest_from |= {one.who: one for one in others}
+    def _gone(self, session: Session) -> None:
+        say_gone(self.id, session, "left")
         self._settings.accounts.look_again()
 
     def sent(self, session: Session, size: int) -> None:
-        """Bytes were answered to him."""
+        """Bytes were answered to him: he is still there."""
         self.delivered += size
         session.sent += size
-        self.touch(session)
+        self._still_there(session)
 
     # --- what they ask for ---
 
@@ -219,7 +218,7 @@ class Channel:
 
     def audience(self) -> Audience:
         """Who watches now."""
-        sessions = self.sessions.values()
+        sessions = self.sessions
         asking = frozenset(self._asking)
         return Audience(
             connected=asking | {session.who for session in sessions if session.waiting},
@@ -331,10 +330,9 @@ class Channel:
             # Who reloads less often than viewers are forgotten is still there.
             patience = max(patience, 2 * self.source.longest_reload)
             self.source.look_around(max(patience, self._settings.streams.idle_timeout))
-        for session in [one for one in self.sessions.values() if not one.waiting]:
-            if now - session.last_request >= patience:
-                self._forget(session)
-                say_gone(self.id, session, "left")
+        for session in self.sessions.silent_since(now - patience):
+            self.sessions.leave(session)
+            self._gone(session)
         if not self.sessions and not self._asking and now - self._used_at >= self._settings.streams.idle_timeout:
             self._end("idle")
 
@@ -355,10 +353,9 @@ class Channel:
             opening.cancel()
         self._received_before += source.received if source is not None else 0
         self._close_later(self._release(opening, source, set(self._closing)))
-        for session in self.sessions.values():
+        for session in self.sessions:
             say_gone(self.id, session, "stopped")
         self.sessions.clear()
-        self._newest_from.clear()
         self._shelf.close()
         self.events.note("stopped", reason)
         self._stopped(self)

@@ -54,7 +54,7 @@ def channel_clients(channel: Channel) -> list[dict[str, Any]]:
             "lag_bytes": 0,
             "lag_seconds": 0.0,
         }
-        for session in channel.sessions.values()
+        for session in channel.sessions
     ]
 
 

@@ -6,7 +6,7 @@ from fastrelay.streams.run import Run
 
 def audience(run: Run, newest: float, quiet_since: float) -> Audience:
     """Loop times: somebody came last at `newest`, and somebody left last at `quiet_since`."""
-    sessions = list(run.hls.sessions.values()) if run.hls is not None else []
+    sessions = list(run.hls.sessions) if run.hls is not None else []
     watching = {viewer.who for viewer in run.viewers.values()}
     polling = [session for session in sessions if not session.waiting]
     newcomers = watching | {session.who for session in sessions if session.waiting and session.came}

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from fastrelay.streams.hls_output import Session
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.viewers import Viewer
 from fastrelay.wire.access import AccessLine
 

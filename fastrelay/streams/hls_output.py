@@ -16,6 +16,7 @@ from fastrelay.mpegts.access import Mark
 from fastrelay.ring.index import Index
 from fastrelay.ring.ring import Ring
 from fastrelay.streams.hls_answers import Playlist, segment_answer
+from fastrelay.streams.hls_sessions import Session, Sessions
 from fastrelay.wire.response import Response
 
 log = logging.getLogger(__name__)
@@ -30,41 +31,11 @@ PRIMED_MEDIA = 4
 """Segment durations of media after which no more of a burst is awaited: key frames are too far apart for it."""
 
 
-class Session:
-    """One HLS viewer: known by the key its master playlist gave it, there as long as it asks for something.
-
-    `came`: he has asked for the stream, and is not a player that still asks on after his session was over.
-    """
-
-    __slots__ = ("address", "came", "id", "key", "last_request", "over", "sent", "since", "user_agent", "waiting")
-
-    def __init__(self, viewer_id: int, key: str, address: str, user_agent: str, *, came: bool) -> None:
-        self.id = viewer_id
-        self.key = key
-        self.address = address
-        self.user_agent = user_agent
-        self.came = came
-        self.since = time.time()
-        self.last_request = 0.0
-        """Loop time."""
-        self.over = False
-        """He is gone; if he asks again he is a new viewer."""
-        self.waiting = 0
-        """Requests that are still to be answered: who waits has not left."""
-        self.sent = 0
-        """Bytes of playlists and segments answered to it."""
-
-    @property
-    def who(self) -> tuple[str, str]:
-        """As what requests show him: address and user agent."""
-        return self.address, self.user_agent
-
-
 class HlsOutput:
     """Reads along with what goes into the ring. Made when the first HLS viewer comes, which may be late.
 
-    `gone(session)` is called when a session has made no request for `hls.session_timeout`; `unused()` when there has
-    been none for as long again.
+    `gone(session)` is called when a session has made no request for `hls.session_timeout`, or had to give way;
+    `unused()` when there has been none for as long again.
     """
 
     def __init__(
@@ -79,15 +50,13 @@ class HlsOutput:
         gone: Callable[[Session], None],
         unused: Callable[[], None],
     ) -> None:
-        self.sessions: dict[str, Session] = {}
+        self.sessions = Sessions(gone)
         self.delivered = 0
         """Bytes answered to all sessions."""
         self.playlist: Playlist | None = None
         """The media playlist as it now stands; None before the first segment."""
         self.segments: dict[int, Response] = {}
         """Every segment that may be fetched, by its name's number."""
-        self._newest: dict[tuple[str, str], Session] = {}
-        """The newest session by address and user agent."""
         self._bursting = False
         self._ring = ring
         self._index = index
@@ -182,27 +151,20 @@ class HlsOutput:
     # -- who watches -----------------------------------------------------------------------------------------------
 
     def touch(self, session: Session) -> None:
-        """The session has asked for something."""
-        session.last_request = self._loop.time()
-
-    def enter(self, session: Session) -> None:
-        """A new viewer."""
-        self.sessions[session.key] = self._newest[session.address, session.user_agent] = session
+        """The session has asked for something more."""
+        session.asks(self._loop.time())
 
     def leave(self, session: Session) -> bool:
         """The viewer is gone; False when he already was."""
-        if self.sessions.pop(session.key, None) is None:
+        if not self.sessions.leave(session):
             return False
-        session.over = True
         self._used_at = max(self._used_at, session.last_request)
-        if self._newest.get((session.address, session.user_agent)) is session:
-            del self._newest[session.address, session.user_agent]
         return True
 
     def count(self, address: str, user_agent: str, sent: int) -> None:
         """Bytes were sent to a viewer who did not say which session he is: it is the newest of his kind."""
         self.delivered += sent
-        session = self._newest.get((address, user_agent))
+        session = self.sessions.newest(address, user_agent)
         if session is not None:
             session.sent += sent
             self.touch(session)
@@ -216,14 +178,11 @@ class HlsOutput:
         for name in self.segments.keys() - {entry.name for entry in _held(self.store)}:
             del self.segments[name]
         now = self._loop.time()
-        for session in [one for one in self.sessions.values() if self._is_over(one, now)]:
+        for session in self.sessions.silent_since(now - self._timeout):
             self.leave(session)
             self._gone(session)
         if not self.sessions and now - self._used_at >= 2 * self._timeout:
             self._unused()
-
-    def _is_over(self, session: Session, now: float) -> bool:
-        return not session.waiting and now - session.last_request >= self._timeout
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -243,7 +202,6 @@ class HlsOutput:
             self._first.set_exception(RequestError(503, "stream_stopped", "The stream ended.", (("Retry-After", "1"),)))
             self._first.exception()
         self.sessions.clear()
-        self._newest.clear()
         self.segments, self.playlist = {}, None
         self.store.close()
 

@@ -17,7 +17,8 @@ from fastrelay.sources.accounts import Accounts, Holder
 from fastrelay.sources.base import Source
 from fastrelay.streams.dial import AccountOf, Dialler, OpenSource
 from fastrelay.streams.fanout import Fanout
-from fastrelay.streams.hls_output import HlsOutput, Session
+from fastrelay.streams.hls_output import HlsOutput
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.ingest import Ingest
 from fastrelay.streams.upstream import Listener, Upstream
 from fastrelay.streams.viewers import Viewer

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from fastrelay.errors import RequestError
-from fastrelay.streams.hls_output import HlsOutput, Session
+from fastrelay.streams.hls_output import HlsOutput
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.run import Run, Settings
 from fastrelay.streams.viewers import Viewer
 from fastrelay.wire.response import Outlet
@@ -63,7 +64,7 @@ class Visit:
     """One request of an HLS viewer."""
 
     def __init__(
-        self, host: Host, settings: Settings, run: Run, output: HlsOutput, session: Session, new: bool
+        self, host: Host, settings: Settings, run: Run, output: HlsOutput, session: Session, *, new: bool
     ) -> None:
         """`new`: the session begins with it."""
         self._host = host
@@ -92,7 +93,7 @@ class Visit:
             raise
         finally:
             self.session.waiting -= 1
-        self.output.touch(self.session)
+        self.session.last_request = asyncio.get_running_loop().time()
         if self._new:
             self._settings.tally.first_byte["hls"].observe(time.time() - self.session.since)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from fastrelay.streams.decisions import Decision
-from fastrelay.streams.hls_output import Session
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.state import PUBLIC_NAMES
 from fastrelay.streams.stream import Stream
 from fastrelay.streams.viewers import Viewer
@@ -102,7 +102,7 @@ def stream_clients(stream: Stream) -> list[dict[str, Any]]:
             "lag_bytes": 0,
             "lag_seconds": 0.0,
         }
-        for session in (run.hls.sessions.values() if run.hls is not None else ())
+        for session in (run.hls.sessions if run.hls is not None else ())
     ]
     return [*viewers, *sessions]
 

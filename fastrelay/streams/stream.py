@@ -12,7 +12,8 @@ from fastrelay.streams.audience import audience
 from fastrelay.streams.decisions import Decisions
 from fastrelay.streams.failures import Failures
 from fastrelay.streams.farewell import say_gone
-from fastrelay.streams.hls_output import HlsOutput, Session
+from fastrelay.streams.hls_output import HlsOutput
+from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.run import Run, Settings, Totals
 from fastrelay.streams.seat import Seat, Visit
 from fastrelay.streams.state import RUNNING, Event, State, next_state
@@ -107,15 +108,16 @@ class Stream:
             lambda session: self._session_over(run, session),
             lambda: self._stop_hls(run),
         )
-        session = output.sessions.get(key)
-        new = session is None
-        if session is None:
-            self._viewers_ever += 1
-            self._tally.viewers["hls"] += 1
-            session = Session(self._viewers_ever, key, address, user_agent, came=came)
-            output.enter(session)
-        output.touch(session)
-        return Visit(self, self._settings, run, output, session, new)
+        session = output.sessions.find(key, address)
+        if session is not None:
+            output.touch(session)
+            return Visit(self, self._settings, run, output, session, new=False)
+        self._viewers_ever += 1
+        self._tally.viewers["hls"] += 1
+        key, now = output.sessions.key_for(key, address), asyncio.get_running_loop().time()
+        session = Session(self._viewers_ever, key, address, user_agent, now, came=came)
+        output.sessions.enter(session)
+        return Visit(self, self._settings, run, output, session, new=True)
 
     async def stop(self, reason: str) -> None:
         """Stop now; returns when the upstream is closed and the viewers are gone. Harmless when not running."""
@@ -272,7 +274,7 @@ class Stream:
             self.finished = None
 
     def _close_hls(self, output: HlsOutput) -> None:
-        for session in output.sessions.values():
+        for session in output.sessions:
             say_gone(self.id, session, "stopped")
         output.close()
 

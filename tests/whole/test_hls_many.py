@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
+from fastrelay.streams.hls_sessions import ASKED_ONCE
 from tests.kit.behaviours import live
 from tests.kit.healthy import HealthyViewer
 from tests.kit.origin import Origin
@@ -12,7 +13,7 @@ from tests.kit.position_coded import PositionCoded
 from tests.kit.server import Server
 from tests.kit.viewer import connect
 from tests.whole.relay import PATH, relay
-from tests.whole.test_hls import names, tag, watch
+from tests.whole.test_hls import media, names, tag, watch
 
 SMALL = PositionCoded(gop=1.0, byte_rate=50_000)
 LARGE = PositionCoded(gop=1.0, byte_rate=1_000_000)
@@ -106,6 +107,26 @@ async def test_every_listed_segment_can_be_fetched_while_the_list_rolls_over() -
         assert seen.late >= POLLERS
         assert (await server.status("a"))["clients_hls"] == POLLERS
         assert origin.requests("/a") == 1
+
+
+async def test_whoever_asks_for_master_playlists_in_a_loop_makes_no_crowd() -> None:
+    """And the viewers from behind the same address are still there, the one who comes last included."""
+    async with Origin() as origin, relay(origin.route("/a", live(SMALL, burst=3)), hls=SHORT) as server:
+        stays = await watch(server)
+        await media(server, stays)
+        connection = Connection(*await asyncio.open_connection("127.0.0.1", server.port))
+        for _ in range(5 * ASKED_ONCE):
+            status, _ = await connection.get("/stream/a/hls")
+            assert status == 200
+        connection.close()
+        comes = await watch(server)
+        await media(server, comes)
+        clients = (await server.get("/api/streams/a/clients")).json()["clients"]
+        assert len(clients) <= ASKED_ONCE + 2
+        assert clients[0]["bytes"] > clients[1]["bytes"], "the first one has got a media playlist, too"
+        assert clients[-1]["bytes"] > 0
+        await media(server, stays)
+        assert (await server.status("a"))["clients_hls"] == len(clients), "he was still known"
 
 
 async def test_a_connection_that_polls_on_gets_the_list_as_it_is_and_comes_in_anew_after_a_stop() -> None:
