@@ -1,4 +1,4 @@
-"""Beside each benchmark, what the machine does at that moment with work that never changes."""
+"""Beside each benchmark, what the machine does at that moment with work that never changes; and rates, for people."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from bench.compare import REFERENCE
 
 ROUNDS = 300
 DATA = bytes(348 * 188)
+RATES = pytest.StashKey[list[str]]()
 
 
 def reference() -> int:
@@ -33,8 +34,16 @@ def fastest() -> float:
 
 
 @pytest.fixture(autouse=True)
-def unit(benchmark: Any) -> Iterator[None]:
+def unit(benchmark: Any, request: pytest.FixtureRequest) -> Iterator[None]:
     """Before and after: the speed of a shared machine changes while a run lasts."""
     before = fastest()
     yield
+    told = request.config.stash.setdefault(RATES, [])
+    told += [f"{request.node.name}: {value:,} {key}" for key, value in benchmark.extra_info.items() if "/s" in key]
     benchmark.extra_info[REFERENCE] = min(before, fastest())
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What a benchmark has said of itself in `extra_info` as so many of something per second."""
+    for line in config.stash.get(RATES, []):
+        terminalreporter.write_line(line)
