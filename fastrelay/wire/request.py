@@ -9,6 +9,9 @@ from fastrelay.wire.response import Response
 Write = Callable[[bytes | bytearray], object]
 """Takes the next piece of a body."""
 
+_AGENT_MAX = 256
+"""Characters: a viewer is known by it for as long as he counts, and a head may have 16 KiB of them."""
+
 Again = Callable[[], Response | None]
 
 
@@ -57,4 +60,4 @@ class Request:
     @property
     def who(self) -> tuple[str, str]:
         """Whoever asks, as far as a request tells: address and user agent."""
-        return self.peer[0], self.headers.get("user-agent", "")
+        return self.peer[0], self.headers.get("user-agent", "")[:_AGENT_MAX]

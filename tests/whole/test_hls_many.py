@@ -127,6 +127,10 @@ async def test_whoever_asks_for_master_playlists_in_a_loop_makes_no_crowd() -> N
         assert clients[-1]["bytes"] > 0
         await media(server, stays)
         assert (await server.status("a"))["clients_hls"] == len(clients), "he was still known"
+        # Nor does he fill the memory with what he calls himself.
+        await server.get("/stream/a/hls", **{"User-Agent": 15_000 * "x"})
+        clients = (await server.get("/api/streams/a/clients")).json()["clients"]
+        assert clients[-1]["user_agent"] == 256 * "x"
 
 
 async def test_a_connection_that_polls_on_gets_the_list_as_it_is_and_comes_in_anew_after_a_stop() -> None:
