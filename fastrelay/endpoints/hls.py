@@ -9,7 +9,7 @@ from fastrelay.endpoints.part import part
 from fastrelay.endpoints.sessions import query_of, session_of
 from fastrelay.endpoints.viewers import ViewerAccess, carried
 from fastrelay.errors import RequestError
-from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE
+from fastrelay.streams.hls_answers import CORS, PLAYLIST_TYPE, Playlist
 from fastrelay.streams.hls_output import HlsOutput
 from fastrelay.streams.hls_sessions import Session
 from fastrelay.streams.seat import Visit
@@ -111,20 +111,20 @@ def _viewer_of(request: Request) -> str:
 def _poll(visit: Visit, request: Request) -> Again:
     """How the viewer's next request for the same is answered, while he stays and the stream runs. Thousands a second
     come this way: it looks at nothing that cannot have changed."""
-    output, session, query = visit.output, visit.session, carried(request)
-    packed = takes_gzip(request.headers.get("accept-encoding", ""))
-    known = request.headers.get("if-none-match")
+    output, session = visit.output, visit.session
+    playlist: Playlist | None = None
+    answer: Response | None = None
+    size = 0
 
     def again() -> Response | None:
-        playlist = output.playlist
-        if playlist is None or session.over:
+        nonlocal playlist, answer, size
+        if playlist is not output.playlist:
+            playlist = output.playlist
+            answer = _as_asked(playlist, request) if playlist is not None else None
+            size = len(answer.body) if answer is not None else 0
+        if answer is None or session.over:
             return None
         output.touch(session)
-        rendering = playlist.rendering(query, packed)
-        answer = rendering.whole
-        if known is not None and is_current(known, rendering.etag):
-            answer = rendering.unchanged
-        size = len(answer.body)
         output.delivered += size
         session.sent += size
         return answer
@@ -143,8 +143,12 @@ def _rendered(output: HlsOutput, request: Request) -> Response:
     """The playlist, or word that the client has it. Raises RequestError 503 where the stream has just ended."""
     if output.playlist is None:
         raise RequestError(503, "stream_stopped", "The stream ended.", (("Retry-After", "1"),))
+    return _as_asked(output.playlist, request)
+
+
+def _as_asked(playlist: Playlist, request: Request) -> Response:
     headers = request.headers
-    rendering = output.playlist.rendering(carried(request), takes_gzip(headers.get("accept-encoding", "")))
+    rendering = playlist.rendering(carried(request), takes_gzip(headers.get("accept-encoding", "")))
     unchanged = is_current(headers.get("if-none-match"), rendering.etag)
     return rendering.unchanged if unchanged else rendering.whole
 

@@ -7,6 +7,8 @@ Not all of them are worth one. Thousands of players ask for playlists and segmen
 
 import logging
 from collections import Counter
+from functools import lru_cache
+from logging import DEBUG, INFO
 
 from fastrelay.wire.access import AccessLine
 from fastrelay.wire.request import Request
@@ -25,7 +27,7 @@ class AccessLog:
 
     def __call__(self, address: str, request: Request | None, status: int, sent: int, seconds: float) -> None:
         self._answers[status] += 1
-        level = logging.DEBUG if status < 400 and request is not None and is_poll(request.path) else logging.INFO
+        level = DEBUG if status < 400 and request is not None and is_poll(request.path) else INFO
         if not log.isEnabledFor(level):
             return
         if request is None:
@@ -36,6 +38,7 @@ class AccessLog:
         log.log(level, line)
 
 
+@lru_cache(1024)
 def is_poll(path: str) -> bool:
     """What a player or a monitor asks for again and again."""
     if path.startswith(_WATCHED):

@@ -41,6 +41,9 @@ class _Phase(Enum):
     """The last answer is on its way out; what still comes in is thrown away."""
 
 
+_IDLE = _Phase.IDLE  # looked at for every poll: by way of its class that takes several times as long
+
+
 class HttpProtocol(asyncio.Protocol):
     """Drives one connection; deadlines come from the table's tick (`check`)."""
 
@@ -98,11 +101,11 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(self._refusal)
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is _Phase.CLOSING:
-            self._discard(len(data))
-            return
         again = self._again
         if again is not None and again.data == data and self._repeats(again):
+            return
+        if self._phase is _Phase.CLOSING:
+            self._discard(len(data))
             return
         self._reader.feed(data)
         if self._held():
@@ -156,7 +159,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _repeats(self, again: Repeated) -> bool:
         """Players poll: answer what was asked with the very same bytes as before, if that is all there is to answer."""
-        if self._phase is not _Phase.IDLE or self._held() or self._connections.draining:
+        held = self._answers.full or self._turn is not None
+        if self._phase is not _IDLE or held or self._connections.draining:
             return False
         answer = again.answer()
         if answer is None:

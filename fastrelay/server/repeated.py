@@ -1,6 +1,6 @@
 """A request that a player asks again and again, known by its bytes alone."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from fastrelay.wire.reader import RequestReader
 from fastrelay.wire.request import Again, Request
@@ -8,7 +8,8 @@ from fastrelay.wire.request import Again, Request
 _REPEATED_MAX = 1024  # bytes of a request that is remembered: every connection may have one
 
 
-class Repeated(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Repeated:
     """The last request of a connection that may be asked again (see `Request.again`), and its bytes."""
 
     data: bytes
