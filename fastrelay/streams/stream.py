@@ -159,10 +159,11 @@ class Stream:
         if run is not self.run or not self.running:
             return
         self.last_activity = time.time()
+        # An HLS session is given up long after its last request: others may have left in between.
+        self._quiet_since = since = max(self._quiet_since, since)
         if run.watched:
             return
         self._happens(Event.EMPTY)
-        self._quiet_since = since
         self._settings.accounts.look_again()
         if self._failures.everywhere and not run.ready.done():
             # Dialling on would be for nobody.

@@ -175,6 +175,21 @@ async def test_sessions_are_viewers_and_end_when_they_ask_no_more() -> None:
         assert origin.requests("/a") == 1
 
 
+async def test_the_idle_timer_runs_from_the_last_to_leave_also_when_an_hls_session_is_given_up_after_him() -> None:
+    """The session's last request was earlier: that it is over by now must not cut the others' time short."""
+    timers = {"hls": {**SHORT, "session_timeout": "2s"}, "streams": {"idle_timeout": "4s"}}
+    async with Origin() as origin, relay(origin.route("/a", live(SOURCE)), **timers) as server:
+        viewer = await connect(server.url("/stream/a"))
+        await viewer.received(100_000)
+        await media(server, await watch(server))
+        await viewer.received(900_000)
+        loop = asyncio.get_running_loop()
+        left = loop.time()
+        viewer.close()
+        await origin.wait_for(lambda origin: origin.open_now() == 0)
+        assert loop.time() - left > 3.9
+
+
 async def test_a_warm_stream_has_segments_at_once() -> None:
     """Waiting for the next one would take most of its four seconds."""
     long = {"segment_duration": "4s"}
