@@ -16,6 +16,13 @@ from fastrelay.config import Config, RelayEntry, load
 from fastrelay.errors import ConfigError, FastrelayError
 from fastrelay.wire.redact import redact
 
+OPTIONS = {
+    "FASTRELAY_SERVER__LISTEN": "--listen",
+    "FASTRELAY_DATA_DIR": "--data",
+    "FASTRELAY_LOG__LEVEL": "--log-level",
+}
+"""What a setting is called where it comes from an option."""
+
 
 @click.group()
 @click.version_option(__version__, prog_name="fastrelay")
@@ -33,13 +40,14 @@ def serve(file: Path | None, listen: str | None, data: str | None, log_level: st
     given = {
         "FASTRELAY_SERVER__LISTEN": listen,
         "FASTRELAY_DATA_DIR": data,
-        "FASTRELAY_LOG__LEVEL": log_level,
+        "FASTRELAY_LOG__LEVEL": log_level.lower() if log_level else log_level,
     }
     # What is given here beats the environment, which beats the file: one mechanism for both.
-    environ = {**os.environ, **{key: value for key, value in given.items() if value is not None}}
+    options = {key: value for key, value in given.items() if value is not None}
+    environ = {**os.environ, **options}
 
     def read() -> Config:
-        return load(_text(file) if file else "", environ)
+        return load(_text(file) if file else "", environ, {name: OPTIONS[name] for name in options})
 
     _run(_or_exit(read, file), read, lambda url: None)
 
@@ -51,7 +59,7 @@ def demo(listen: str) -> None:
     from fastrelay.demo import clip_path
 
     channel = RelayEntry(name="Demo", output_path="demo", source_urls=(f"file://{clip_path()}",))
-    config = _or_exit(lambda: load("", {"FASTRELAY_SERVER__LISTEN": listen}), None)
+    config = _or_exit(lambda: load("", {"FASTRELAY_SERVER__LISTEN": listen}, OPTIONS), None)
     with tempfile.TemporaryDirectory(prefix="fastrelay-demo-") as data:
         _run(msgspec.structs.replace(config, data_dir=data, relays=(channel,)), None, _print_demo_urls)
 
@@ -134,7 +142,7 @@ def sign(path: str, expires: str, file: Path | None) -> None:
     from fastrelay.config.units import parse_duration
     from fastrelay.wire.signing import signed_query
 
-    config = _or_exit(lambda: load(file.read_text(encoding="utf-8") if file else "", os.environ), file)
+    config = _or_exit(lambda: load(_text(file) if file else "", os.environ), file)
     if config.auth.signing_key is None:
         _fail("auth.signing_key: expected, in the file of --config or as FASTRELAY_AUTH__SIGNING_KEY")
     if not path.startswith("/") or "?" in path:
@@ -173,7 +181,7 @@ def _or_exit(read: Callable[[], Config], file: Path | None) -> Config:
     except ConfigError as error:
         _fail(f"{file}: {error}" if file else str(error))
     except OSError as error:
-        _fail(f"{file}: {error}")
+        _fail(f"{file}: {error.strerror}")
 
 
 def _fail(message: str) -> NoReturn:

@@ -39,11 +39,12 @@ __all__ = [
 ]
 
 
-def load(text: str, environ: Mapping[str, str]) -> Config:
+def load(text: str, environ: Mapping[str, str], options: Mapping[str, str] | None = None) -> Config:
     """The configuration of a YAML text, each setting overridden by `FASTRELAY_<SECTION>__<KEY>` where that is set.
+    `options` are the variables that a command line option stands behind, with its name.
 
     Raises ConfigError with the exact key path (`relays[0].source_urls[1]`) and what was expected; the text never
     holds a credential.
     """
     values = read(flatten(parse_yaml(text)))
-    return assemble(values | read_environment(environ))
+    return assemble(values | read_environment(environ, options or {}))

@@ -18,8 +18,9 @@ def variable(key: str) -> str:
 VARIABLES = {variable(key): key for key in SETTINGS}
 
 
-def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The values of the settings that the environment sets, by key.
+def read_environment(environ: Mapping[str, str], options: Mapping[str, str]) -> dict[str, Any]:
+    """The values of the settings that the environment sets, by key. `options`: which variables are command line
+    options in truth, and what they are called there.
 
     Raises ConfigError, also for a name with our prefix and two underscores that is no setting. Names without them
     belong to others: Kubernetes alone adds FASTRELAY_SERVICE_HOST to a pod beside a service of this name.
@@ -29,12 +30,13 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     )
     if unknown is not None:
         raise ConfigError(unknown, f"is not a setting{suggest(unknown, list(VARIABLES))}")
-    return {key: _read(name, key, environ[name]) for name, key in VARIABLES.items() if name in environ}
+    told = {name: options.get(name, f"the environment variable {name}") for name in VARIABLES}
+    return {key: _read(told[name], key, environ[name]) for name, key in VARIABLES.items() if name in environ}
 
 
-def _read(name: str, key: str, text: str) -> Any:
+def _read(told: str, key: str, text: str) -> Any:
     try:
         tree: Tree = parse_yaml(text) if key in LISTS else text
         return SETTINGS[key](key, tree)
     except ConfigError as error:
-        raise ConfigError(error.path or key, f"{error.expected} (in the environment variable {name})") from None
+        raise ConfigError(error.path or key, f"{error.expected} (in {told})") from None

@@ -157,11 +157,14 @@ async def test_the_environment_overrides_the_file_and_options_override_both(tmp_
 
 async def test_what_cannot_be_served_is_said_in_one_line(tmp_path: Path) -> None:
     (await run("serve", "--listen", "8080")).expect_error("server.listen: expected HOST:PORT")
+    (await run("serve", "--listen", "8080")).expect_error("got '8080' (in --listen)")
+    (await run("demo", "--listen", "8080")).expect_error("got '8080' (in --listen)")
     (await run("serve", "--log-level", "loud")).expect_error("log.level: expected debug or info")
-    (await run("serve", "--config", tmp_path / "none.yaml")).expect_error("No such file")
+    (await run("serve", "--config", tmp_path / "none.yaml")).expect_error("none.yaml: No such file")
     local = ("--listen", "127.0.0.1:0")
     (tmp_path / "file").touch()
     (await run("serve", "--data", tmp_path / "file", *local)).expect_error("the database")
+    (await run("serve", "--log-level", "DEBUG", "--data", tmp_path / "file", *local)).expect_error("the database")
     file = config(tmp_path, f"server: {{tls_cert: {tmp_path}/none.pem, tls_key: {tmp_path}/none.key}}\n")
     (await run("serve", "--config", file, *local)).expect_error("server.tls_cert: expected a PEM certificate")
     file = config(tmp_path, f"log: {{file: {tmp_path}/none/server.log}}\n")
