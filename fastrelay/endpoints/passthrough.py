@@ -56,7 +56,7 @@ class PassthroughEndpoints:
         media playlist. Raises RequestError 404, 409, 502, 503 (no connection is free), 504."""
         channel = await self._directory.passthrough(request.params["id"])
         if request.method == "HEAD":
-            return Response(200, b"", PLAYLIST_TYPE, _NO_STORE)
+            return Response(200, b"", PLAYLIST_TYPE, _NO_STORE, measured=False)
         with channel.asking(request.who):
             try:
                 version = await channel.root(_wanted(request))
@@ -74,7 +74,7 @@ class PassthroughEndpoints:
         if channel is None or entry is None:
             raise RequestError(404, "name_not_found", "No playlist of this channel names that (any more).")
         if request.method == "HEAD":
-            return Response(200, b"", media_type("", entry.name), CORS)
+            return Response(200, b"", media_type("", entry.name), CORS, measured=False)
         with channel.asking(request.who):
             try:
                 if entry.mention.role is Role.PLAYLIST:

@@ -192,9 +192,11 @@ async def test_head_asks_the_source_for_nothing() -> None:
     async with Origin() as origin, channels((channel.mount(origin, "/live"),), hls=FOREVER) as server:
         reply = await server.post(PATH, method="HEAD")
         assert (reply.status, origin.requests("/live/playlist.m3u8")) == (200, 0)
+        assert "content-length" not in reply.headers
         name = uris(await playlist(server))[0]
         reply = await server.post(BELOW + name, method="HEAD")
         assert (reply.status, reply.headers["content-type"]) == (200, "video/mp2t")
+        assert "content-length" not in reply.headers
         assert not [path for path in origin.ledger.requests if path.endswith(".ts")]
 
 
