@@ -125,7 +125,10 @@ def import_list(source: str, data: Path | None, server: str | None) -> None:
                 result = import_into_server(source, server, token, progress)
             else:
                 result = uvloop.run(import_into_database(source, data or Path("var"), progress))
-    except (FastrelayError, OSError) as error:
+    except OSError as error:
+        # Errors of files name them, those of connections do not.
+        _fail(redact(f"{error.filename or server or source}: {error.strerror or error}"))
+    except FastrelayError as error:
         _fail(redact(str(error)))
     click.echo(report(result))
 

@@ -299,3 +299,20 @@ async def test_a_viewer_that_does_not_read_cannot_keep_the_server() -> None:
         await server.stop(within=8)
         viewer.set_rate(None)
         assert await viewer.ended() == "reset"
+
+
+# --- import ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    none, lst = tmp_path / "none.m3u", tmp_path / "list.m3u"
+    lst.write_text("#EXTM3U\n#EXTINF:-1,A\nhttp://a/\n")
+    nobody = ("--server", "http://127.0.0.1:1")
+    for arguments, message in (
+        ((none,), f"{none}: No such file or directory"),
+        ((none, *nobody), f"{none}: No such file or directory"),
+        ((lst, *nobody), "http://127.0.0.1:1: Connection refused"),
+    ):
+        outcome = await run("import", *arguments)
+        assert outcome.code == 1
+        assert outcome.err.splitlines()[-1] == f"fastrelay: {message}"
