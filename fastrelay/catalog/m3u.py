@@ -269,7 +269,7 @@ def write_entry(entry: Entry) -> str:
 def for_viewers(entry: Entry) -> Entry:
     """The entry without what holds the provider's credentials (catchup sources, guides, headers): viewers must not have
     it. A logo stays, whatever its URL looks like: with it one can fetch a logo."""
-    if not any("://" in value for key, value in entry.attributes if key != "tvg-logo") and not entry.directives:
+    if not any(_may_hold(value) for key, value in entry.attributes if key != "tvg-logo") and not entry.directives:
         return entry
     attributes = tuple((key, value) for key, value in entry.attributes if key == "tvg-logo" or not is_secret(value))
     directives = tuple(line for line in entry.directives if not _is_secret_line(line))
@@ -277,8 +277,8 @@ def for_viewers(entry: Entry) -> Entry:
 
 
 # Request headers for the provider, as Kodi and OTT Navigator write them.
-_HEADER_LINE = re.compile(r"(?i)#EXTHTTP:|#KODIPROP:[\w.]*_headers=")
-_CREDENTIAL = re.compile(r"(?i)auth|cookie|token|secret|password|api-?key")
+_HEADER_LINE = re.compile(r"(?i)#EXTHTTP:|#KODIPROP:[\w.]*_headers=|#EXTVLCOPT:[\w-]*(?:cookie|auth|pass|pwd|token)")
+_CREDENTIAL = re.compile(r"(?i)auth|cookie|token|secret|password|pwd|api-?key")
 
 
 def _is_secret_line(line: str) -> bool:
@@ -288,8 +288,15 @@ def _is_secret_line(line: str) -> bool:
 
 
 def is_secret(value: str) -> bool:
-    """Whether the value is a URL with credentials, or longer than any URL that could be looked through for them."""
-    return "://" in value and (len(value) > MAX_LENGTH or redact(value) != value)
+    """Whether the value is a URL with credentials, or longer than any URL that could be looked through for them.
+
+    Also where it is only the query that a player appends to the channel's URL (`catchup="append"`).
+    """
+    return _may_hold(value) and (len(value) > MAX_LENGTH or redact(value) != value)
+
+
+def _may_hold(value: str) -> bool:
+    return "://" in value or "=" in value
 
 
 # What VLC's options for an entry mean as request headers, and what Kodi's may set.

@@ -236,16 +236,28 @@ def test_options_for_players_become_request_headers() -> None:
 
 
 def test_viewers_do_not_get_the_providers_credentials() -> None:
-    secret = ("catchup-source", "http://p/live/me/pass/1.ts"), ("x", "http://me:pass@h/")
-    kept = ("tvg-logo", "http://l/x.png?token=abc"), ("tvg-id", "a"), ("y", "http://h/plain")
+    secret = (
+        ("catchup-source", "http://p/live/me/pass/1.ts"),
+        ("catchup-source", "?utc={utc}&username=me&password=pass"),
+        ("x", "http://me:pass@h/"),
+    )
+    kept = (
+        ("tvg-logo", "http://l/x.png?token=abc"),
+        ("tvg-id", "a"),
+        ("y", "http://h/plain"),
+        ("catchup-source", "?utc={utc}&lutc={lutc}"),
+    )
     directives = (
         "#KODIPROP:inputstream.adaptive.license_key=00:11",
+        "#EXTVLCOPT:http-user-agent=Box with cookies",
         "#EXTVLCOPT:http-referrer=http://u:p@h/",
         "#KODIPROP:inputstream.adaptive.stream_headers=Authorization=Bearer%20x",
         '#EXTHTTP:{"cookie": "a=b"}',
+        "#EXTVLCOPT:http-cookie=sid=abc",
+        "#EXTVLCOPT:sftp-pwd=abc",
     )
     shown = for_viewers(Entry(1, "N", "http://a/", attributes=(*secret, *kept), directives=directives))
-    assert (shown.attributes, shown.directives) == (kept, directives[:1])
+    assert (shown.attributes, shown.directives) == (kept, directives[:2])
 
 
 def test_the_real_list_survives_being_written() -> None:
