@@ -11,7 +11,7 @@ from fastrelay.mpegts.psi import ElementaryStream
 from fastrelay.mpegts.units import Verdict
 
 MAX_UNSTAMPED = 64
-"""After so many access units without a time stamp the PCR takes over as the clock, until a stamp comes."""
+"""After so many access units without a time stamp that can be read the PCR takes over as the clock, until one comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ class AccessUnits:
         """A packet with payload_unit_start_indicator: marks for the unit before and for this one, as far as certain."""
         marks = [] if self.pending is None else self.end()
         self.scrambled = bool(packet[3] & SCRAMBLING)
-        if not self.scrambled:
+        if self.scrambled:
+            self._tick(None)
+        else:
             self.pending = position
             self._tables = tables
             self._beginning = b""

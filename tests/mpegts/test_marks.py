@@ -244,6 +244,21 @@ def test_the_pcr_takes_over_where_there_are_no_stamps(step: int | None) -> None:
     assert (round(scanner.clock.seconds, 6), scanner.clock.jumps) == (0.04 + 25 * 0.04, 0)
 
 
+def test_the_pcr_takes_over_where_the_stamps_are_scrambled() -> None:
+    """PCRs never are: a channel that goes dark still has its time, and HLS of it goes on."""
+    channel = Channel()
+    scanner = Scanner()
+    scan(channel.tables() + channel.unit(KEY) + channel.unit(PLAIN), scanner)
+    dark = b""
+    for number in range(MAX_UNSTAMPED + 26):
+        dark += packet(VIDEO, b"", 5, adaptation=b"\x10" + (3600 * number << 15).to_bytes(6))
+        dark += channel.unit(PLAIN, scrambled=True)
+    assert scan(dark, scanner) == []
+    assert (round(scanner.clock.seconds, 6), scanner.clock.jumps) == (0.04 + 24 * 0.04, 0)
+    scan(channel.unit(PLAIN) + channel.unit(PLAIN), scanner)
+    assert (round(scanner.clock.seconds, 6), scanner.clock.jumps) == (0.04 + 25 * 0.04, 0)
+
+
 def test_the_endless_picture_is_not_held() -> None:
     channel = Channel()
     scanner = Scanner()
