@@ -17,6 +17,16 @@ from fastrelay.sources.open import Opener
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 """Who types the URL may look at any of his own addresses."""
 
+CARRIERS = {
+    "ts": "over HTTP",
+    "hls": "over HLS",
+    "udp": "over UDP",
+    "rtp": "over RTP",
+    "file": "in a file",
+    "exec": "from a command",
+}
+"""How the kinds of sources bring their transport stream."""
+
 
 class Report:
     """What has been seen of a transport stream."""
@@ -38,7 +48,7 @@ class Report:
     def text(self, kind: str) -> str:
         """The report, a fact a line."""
         scanner, seconds = self.scanner, self.scanner.clock.seconds
-        lines = [f"container          MPEG-TS over {kind}, {self.size:,} bytes, {seconds:.1f} s of media"]
+        lines = [f"container          MPEG-TS {CARRIERS[kind]}, {self.size:,} bytes, {seconds:.1f} s of media"]
         if seconds:
             lines.append(f"bitrate            {8 * self.size / seconds / 1e6:.3f} Mbit/s")
         lines.append(f"continuity errors  {scanner.continuity_errors}")

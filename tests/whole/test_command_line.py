@@ -188,7 +188,7 @@ async def test_probe_says_what_a_source_is() -> None:
     async with Origin() as origin:
         outcome = await run("probe", origin.route("/a", live(SOURCE, burst=2)), "--seconds", "2")
     assert (outcome.code, outcome.err) == (0, "")
-    facts = ("MPEG-TS over", "continuity errors  0", "program 1: PMT 4096, PCR 256", "every 0.20 to 0.20 s")
+    facts = ("MPEG-TS over HTTP, ", "continuity errors  0", "program 1: PMT 4096, PCR 256", "every 0.20 to 0.20 s")
     assert all(fact in outcome.out for fact in facts), outcome.out
     assert re.search(r"bitrate +(3\.9|4\.)\d* Mbit/s", outcome.out), outcome.out
     assert re.search(r"pid 256 +video +h264", outcome.out) and re.search(r"pid 257 +audio +aac", outcome.out)
@@ -198,7 +198,7 @@ async def test_probe_of_a_file(tmp_path: Path) -> None:
     whole = tmp_path / "a clip.ts"
     whole.write_bytes(SOURCE.take(2.0))
     outcome = await run("probe", whole.as_uri(), "--seconds", "1")
-    assert outcome.code == 0 and "continuity errors  0" in outcome.out
+    assert outcome.code == 0 and "MPEG-TS in a file, " in outcome.out and "continuity errors  0" in outcome.out
     holed = tmp_path / "holed.ts"
     holed.write_bytes(SOURCE.take(1.0) + SOURCE.take(1.0, start=1.1))
     outcome = await run("probe", holed.as_uri(), "--seconds", "1.5")
