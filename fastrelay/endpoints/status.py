@@ -5,6 +5,7 @@ from typing import Any
 
 from fastrelay.endpoints.auth import Access
 from fastrelay.endpoints.directory import Directory
+from fastrelay.endpoints.management import answer
 from fastrelay.errors import RequestError
 from fastrelay.passthrough.channel import ID_SUFFIX
 from fastrelay.passthrough.channel import Channel as PassedThrough
@@ -14,7 +15,7 @@ from fastrelay.streams.manager import Manager
 from fastrelay.streams.status import stream_clients, stream_status
 from fastrelay.streams.stream import Stream
 from fastrelay.wire.request import Request
-from fastrelay.wire.response import Response, json_response
+from fastrelay.wire.response import Response
 from fastrelay.wire.router import Router
 
 
@@ -38,32 +39,30 @@ class StatusEndpoints:
 
     def all(self, request: Request) -> Response:
         running: list[Stream | PassedThrough] = [*self._manager.running(), *self._passthroughs.running()]
-        return json_response(
-            {"total_streams": len(running), "streams": [self._status(stream, request) for stream in running]}
-        )
+        return answer({"total_streams": len(running), "streams": [self._status(stream, request) for stream in running]})
 
     async def one(self, behind: str, request: Request) -> Response:
-        return json_response(self._status(await self._asked(behind, request), request))
+        return answer(self._status(await self._asked(behind, request), request))
 
     async def clients(self, behind: str, request: Request) -> Response:
         self._access.require_admin(request)
         stream = await self._asked(behind, request)
         clients = stream_clients(stream) if isinstance(stream, Stream) else channel_clients(stream)
-        return json_response({"total": len(clients), "clients": clients})
+        return answer({"total": len(clients), "clients": clients})
 
     async def stop(self, behind: str, request: Request) -> Response:
         """Returns when the upstream's connection is closed."""
         self._access.require_admin(request)
         stream = await self._asked(behind, request)
         await stream.stop("stopped by the operator")
-        return json_response(self._status(stream, request))
+        return answer(self._status(stream, request))
 
     async def switch(self, behind: str, request: Request) -> Response:
         self._access.require_admin(request)
         stream = await self._asked(behind, request)
         if not stream.switch():
             raise RequestError(409, "not_running", f"The stream '{stream.id}' does not run.")
-        return json_response(self._status(stream, request))
+        return answer(self._status(stream, request))
 
     async def _asked(self, behind: str, request: Request) -> Stream | PassedThrough:
         return await self._directory.find(request.params["id"] + behind)
