@@ -52,7 +52,7 @@ def _let_in(stream: Stream, request: Request) -> Takeover | None:
     if not stream.joinable:
         return None
     seat = _enter(stream, request)
-    return Takeover(seat.attach, seat.leave, headers=HEADERS)
+    return Takeover(seat.attach, seat.leave, headers=HEADERS, logged_at_end=True)
 
 
 def _enter(stream: Stream, request: Request) -> Seat:

@@ -42,6 +42,8 @@ async def test_a_line_for_each_request_and_each_viewer() -> None:
     watched = next(line for line in lines if '"VLC/3.0.20" (left)' in line)
     assert re.fullmatch(r'127\.0\.0\.1 GET /stream/a 200 \d{6,} bytes \d+\.\d{3} s "VLC/3\.0\.20" \(left\)', watched)
     assert sum("(slow: " in line for line in lines) == 1
+    # One line each, also for the second, who found the stream running.
+    assert sum(re.search(r"GET /stream/a(\?\S*)? 200", line) is not None for line in lines) == 2
     assert any(re.match(r"127\.0\.0\.1 GET /nothing\?password=\*\*\* 404 \d+ bytes", line) for line in lines)
     assert [line for line in lines if "livez" in line or "playlist.m3u8" in line] == []
     # Two lines for the viewer of HLS: his master playlist, and when he has gone.
