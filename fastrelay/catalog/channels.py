@@ -82,8 +82,7 @@ class Channels:
 
         def work(db: sqlite3.Connection) -> tuple[int, list[Channel]]:
             (total,) = db.execute(_COUNT, values).fetchone()
-            ids = [row[0] for row in db.execute(_PAGE, values)]
-            return total, [channel for channel in (_channel(db, each) for each in ids) if channel is not None]
+            return total, _those(db, [row[0] for row in db.execute(_PAGE, values)])
 
         return await self._store.read(work)
 
@@ -95,6 +94,10 @@ class Channels:
     async def get(self, channel_id: int) -> Channel | None:
         """The channel, if a list has it now."""
         return await self._store.read(lambda db: _channel(db, channel_id))
+
+    async def some(self, channel_ids: list[int]) -> list[Channel]:
+        """Those of these channels that a list has now."""
+        return await self._store.read(lambda db: _those(db, channel_ids))
 
     async def header(self) -> Attributes:
         """The #EXTM3U attributes of all lists in one: guides side by side, of others the first list's."""
@@ -112,6 +115,10 @@ class Channels:
         """
         values: Values = {"group": group, "search": "", "limit": limit, "before": before, "behind": behind}
         return await self._store.read(lambda db: _export(db, place, values))
+
+
+def _those(db: sqlite3.Connection, channel_ids: list[int]) -> list[Channel]:
+    return [channel for channel in (_channel(db, each) for each in channel_ids) if channel is not None]
 
 
 def _channel(db: sqlite3.Connection, channel_id: int) -> Channel | None:

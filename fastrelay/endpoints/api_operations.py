@@ -47,6 +47,7 @@ _SESSION = (("session", said(TEXT, "Who watches, as the master playlist named hi
 _FIND = (
     ("search", said(TEXT, "A part of the name, in any case and without accents.")),
     ("group", said(TEXT, "A whole group.")),
+    ("ids", said(TEXT, "Instead of all that: ids, up to 500, with commas between.")),
     ("offset", said(COUNT, "How many are passed over.")),
     ("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}),
 )

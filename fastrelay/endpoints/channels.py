@@ -42,9 +42,11 @@ class ChannelEndpoints:
         router.add("POST", "/api/channels/{id}/relay", self.make_relay)
 
     async def find(self, request: Request) -> Response:
-        """`search` is a part of the name, in any case and without accents, `group` a whole group."""
+        """`search` is a part of the name, in any case and without accents, `group` a whole group; or those of `ids`."""
         self._access.require_admin(request)
         query = request.query
+        if "ids" in query:
+            return await self._named(query["ids"])
         try:
             offset = _number(query, "offset", 0, 0, 1 << 53)
             limit = _number(query, "limit", PAGE, 1, PAGE_MAX)
@@ -53,6 +55,15 @@ class ChannelEndpoints:
         with refusals():
             total, channels = await self._channels.find(query.get("search", ""), query.get("group"), offset, limit)
         return answer({"total": total, "channels": [_shown(channel) for channel in channels]})
+
+    async def _named(self, ids: str) -> Response:
+        """The channels with these ids, in their order, in one answer; those that are not there are left out."""
+        parsed = [parse_id(each) for each in ids.split(",", PAGE_MAX)]
+        if len(parsed) > PAGE_MAX or not all(parsed):
+            return answer_invalid(InvalidFieldError("ids", f"expected up to {PAGE_MAX} ids with commas between"))
+        with refusals():
+            channels = await self._channels.some(parsed)
+        return answer({"total": len(channels), "channels": [_shown(channel) for channel in channels]})
 
     async def groups(self, request: Request) -> Response:
         """Names of groups and their numbers of channels; the channels without a group are in the group ""."""

@@ -22,14 +22,17 @@ class MetricsEndpoint:
 
     def __init__(self, metered: Metered) -> None:
         self._metered = metered
+        self._loaded: ModuleType | None = None
 
     def register(self, router: Router) -> None:
         router.add("GET", "/metrics", self.metrics)
 
     async def metrics(self, request: Request) -> Response:
         """200, in the text format or OpenMetrics, as `Accept` prefers."""
-        # A tenth of a second and some memory: for those only who are asked for metrics, and not at the loop's cost.
-        exposition = await asyncio.to_thread(_load)
-        families = exposition.Exposition(self._metered).collect()
-        text, content_type = await asyncio.to_thread(exposition.rendered, families, request.headers.get("accept", ""))
+        if self._loaded is None:
+            # A tenth of a second and some memory: for those only who are asked for metrics, and not at the loop's cost.
+            self._loaded = await asyncio.to_thread(_load)
+        families = self._loaded.Exposition(self._metered).collect()
+        accept = request.headers.get("accept", "")
+        text, content_type = await asyncio.to_thread(self._loaded.rendered, families, accept)
         return Response(200, text, content_type, _NO_STORE)

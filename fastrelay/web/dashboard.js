@@ -1,16 +1,28 @@
 // The dashboard: four views, chosen by the address' fragment, above one live connection.
 import { askToken, onToken, token } from './api.js';
-import * as channels from './channels.js';
 import { $, say, setText } from './dom.js';
 import * as live from './live.js';
 import { loadRelays } from './names.js';
-import * as playlists from './playlists.js';
-import * as plots from './plots.js';
-import * as relays from './relays.js';
 import { shareList } from './share.js';
 import * as streams from './streams.js';
 
-const VIEWS = { live: {}, relays, channels, playlists };
+// What runs is to be seen first, so the other views' modules come when they are shown, or behind it.
+const VIEWS = {
+  live: async () => live,
+  relays: () => import('./relays.js'),
+  channels: () => import('./channels.js'),
+  playlists: () => import('./playlists.js'),
+};
+const loaded = new Map();
+
+function load(name) {
+  if (!loaded.has(name)) {
+    const loading = VIEWS[name]().then((view) => (view.start(), view));
+    loaded.set(name, loading);
+    loading.catch(() => loaded.delete(name)); // the next click tries again
+  }
+  return loaded.get(name);
+}
 
 async function show() {
   const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : 'live';
@@ -21,7 +33,7 @@ async function show() {
   }
   document.title = name === 'live' ? 'fastrelay' : `${name} · fastrelay`;
   try {
-    await VIEWS[name].show?.();
+    await (await load(name)).show?.();
   } catch (error) {
     say(error.message, 'error');
   }
@@ -31,7 +43,12 @@ function showToken() {
   setText($('sign'), token() ? 'Signed in' : 'Token');
 }
 
-for (const part of [live, relays, channels, playlists]) part.start();
+async function later() {
+  await streams.told;
+  for (const name of Object.keys(VIEWS)) load(name).catch(() => {});
+  (await import('./plots.js')).start();
+}
+
 $('list').addEventListener('click', shareList);
 $('sign').addEventListener('click', () => askToken());
 addEventListener('hashchange', show);
@@ -40,7 +57,8 @@ onToken(() => {
   loadRelays({ quiet: true }).catch(() => {}); // only for the names
 });
 showToken();
+load('live');
 streams.start();
 show();
-plots.start();
 loadRelays({ quiet: true }).catch(() => {});
+later();

@@ -3,7 +3,6 @@ import { api } from './api.js';
 import { $, button, dialog, el, reconcile, setText } from './dom.js';
 import { bitrate, bytes, clock, duration } from './format.js';
 import { nameOf, sourcesOf } from './names.js';
-import { Player } from './player.js';
 import { shareStream, watchPath } from './share.js';
 import { onChange, running, state } from './streams.js';
 
@@ -115,7 +114,8 @@ async function showViewers(id, name) {
 }
 
 // Plays in a dialog; what it showed is left when that is closed.
-export function play(id) {
+export async function play(id) {
+  const { Player } = await import('./player.js');
   const player = new Player(id);
   const page = el('a', { href: watchPath(id) + location.search, target: '_blank', rel: 'noopener' }, 'Open the player page');
   dialog(nameOf(id, () => {}), [player.element, el('p', { class: 'hint' }, page)], () => player.destroy()).classList.add('wide');

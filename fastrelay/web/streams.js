@@ -7,6 +7,10 @@ const listeners = new Set();
 
 export const state = { streams: new Map(), samples: [], step: 2, at: 0, connection: 'waiting' };
 
+let tell;
+// Kept when what runs is known for the first time, and shown.
+export const told = new Promise((resolve) => (tell = resolve));
+
 // Calls `listener` after every change, and now.
 export function onChange(listener) {
   listeners.add(listener);
@@ -36,6 +40,8 @@ export function start() {
       if (data.sample) takeSample(data.at, data.sample);
       state.at = data.at;
       changed();
+      // After the picture, not before it.
+      requestAnimationFrame(() => setTimeout(tell));
     },
     (connection) => {
       state.connection = connection;

@@ -11,7 +11,9 @@ from fastrelay.demo import clip_path
 from tests.kit.behaviours import LoopedFile, live
 from tests.kit.browser import MODULES, Browser, Tab
 from tests.kit.origin import Origin
+from tests.kit.position_coded import PositionCoded
 from tests.kit.server import Server
+from tests.kit.viewer import connect
 
 CLIP = LoopedFile(clip_path(), 8)
 QUICK = {"streams": {"idle_timeout": "1s"}, "hls": {"segment_duration": "1s", "session_timeout": "2s"}}
@@ -162,6 +164,33 @@ async def test_a_wrong_field_is_named_where_it_is(browser: Browser) -> None:
         await tab.run("await page.getByRole('button', { name: 'Delete' }).click()")
         await tab.run("await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()")
         await tab.run("await page.getByText('No relays yet').waitFor()")
+
+
+MANY = 12
+ASKED = "return await page.evaluate(() => performance.getEntriesByType('resource').map((each) => each.name))"
+
+
+async def test_many_streams_of_a_long_list_cost_few_requests_and_few_rows(browser: Browser) -> None:
+    async with Origin() as origin, Server(QUICK) as server, browser.tab() as tab:
+        feed = live(PositionCoded(byte_rate=40_000), burst=2)
+        urls = [origin.route(f"/{number}", feed) for number in range(MANY)]
+        urls += [f"http://127.0.0.1:9/{number}.ts" for number in range(MANY, 10_000)]
+        text = "#EXTM3U\n" + "".join(f"#EXTINF:-1,Channel {at}\n{url}\n" for at, url in enumerate(urls))
+        assert (await server.post("/api/playlists", {"name": "long", "content": text})).status == 201
+        viewers = [await connect(server.url(f"/api/proxy/channel/{at + 1}")) for at in range(MANY)]
+        for viewer in viewers:
+            await viewer.received(1000)
+        await tab.run("await page.goto(url)", url=server.url("/"))
+        await tab.run("await page.waitForFunction((count) => count === [...document.querySelectorAll('.card h2')]"
+                      ".filter((title) => /^Channel /.test(title.textContent)).length, count)", count=MANY)  # fmt: skip
+        asked = [url.removeprefix(server.url("")) for url in await tab.run(ASKED)]
+        assert sum(url.startswith("/api/channels") for url in asked) == 1, asked
+        assert not [url for url in asked if "hls" in url or "mpegts" in url], "players come when something is played"
+        await tab.run("await page.getByRole('link', { name: 'Channels' }).click()")
+        await tab.run("await page.getByText('10,000 channels', { exact: true }).waitFor()")
+        assert await tab.run("return await page.locator('#channels-list li').count()") == 50
+        for viewer in viewers:
+            viewer.close()
 
 
 PHONE = {"viewport": {"width": 360, "height": 700}, "isMobile": True, "hasTouch": True}

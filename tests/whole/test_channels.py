@@ -74,6 +74,7 @@ async def test_a_channel_is_imported_watched_and_made_a_relay() -> None:
             "id": 1, "name": "Öne / 1", "group": "G", "logo": None, "playlist": "mine",
             "attributes": {"tvg-id": "1", "group-title": "G"}, "source_urls": [url],
         }  # fmt: skip
+        assert (await server.get("/api/channels?ids=9,1")).json() == found
         viewers = await join_many(server.url("/api/proxy/channel/1"), 3, lambda: Checker(SOURCE))
         for viewer in viewers:
             await viewer.received(50_000)

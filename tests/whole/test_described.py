@@ -172,7 +172,9 @@ async def channels(api: Api, url: str, hls: str, listed: str) -> None:
     await api.refused("GET", "/api/playlists/99", 404)
     for path in ("/api/channels", "/api/channels?search=one&group=G&offset=0&limit=5", "/api/channels/groups"):
         await api.ask("GET", path)
-    await api.refused("GET", "/api/channels?limit=x", 422)
+    assert (await api.ask("GET", "/api/channels?ids=1,99")).json()["total"] == 1
+    for query in ("limit=x", "ids=", "ids=1,x", f"ids={','.join(['1'] * 501)}"):
+        await api.refused("GET", f"/api/channels?{query}", 422)
     await api.ask("GET", "/api/channels/1")
     await api.refused("GET", "/api/channels/99", 404)
     assert (await api.ask("POST", "/api/channels/1/relay", {"name": "R", "output_path": "r"})).status == 201
