@@ -34,7 +34,7 @@ CASES: dict[str, Callable[..., list[Figure]]] = {
 IN_ALL = {"soak": 120.0}
 """Seconds of those that take longer alone."""
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ PATH = "/live/1.ts"
 
 Rates = dict[tuple[str, str], list[Rate]]
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:

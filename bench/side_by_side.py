@@ -29,7 +29,7 @@ NICENESS = -15
 BYTE_RATE = 500_000
 PATH = "/live/1.ts"
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
