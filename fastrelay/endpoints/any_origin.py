@@ -1,6 +1,7 @@
 """Answers that players in web pages of any origin may read (the Fetch standard's CORS)."""
 
 from collections.abc import Coroutine
+from types import CoroutineType
 from typing import Any
 
 from fastrelay.errors import RequestError
@@ -30,7 +31,7 @@ def for_any_origin(handler: Handler) -> Handler:
             answer = handler(request)
         except RequestError as error:
             raise _readable(error) from None
-        return _later(answer) if isinstance(answer, Coroutine) else answer
+        return _later(answer) if isinstance(answer, CoroutineType) else answer
 
     return answering
 

@@ -13,20 +13,23 @@ def part(whole: Response, request: Request) -> Response:
 
     Raises RequestError 416.
     """
+    headers = request.headers
+    if "range" not in headers and "if-none-match" not in headers:
+        return whole
     etag = dict(whole.headers)["ETag"]
-    if is_current(request.headers.get("if-none-match"), etag):
+    if is_current(headers.get("if-none-match"), etag):
         return Response(304, b"", "", whole.headers)
-    asked = parse_range(request.headers.get("range", ""))
+    asked = parse_range(headers.get("range", ""))
     # A date never stands for a segment, and a weak tag does not: the whole then (§13.1.5).
-    if asked is None or request.headers.get("if-range", etag) != etag:
+    if asked is None or headers.get("if-range", etag) != etag:
         return whole
     size = len(whole.body)
     found = asked.within(size)
     if found is None:
         raise not_there(size)
     start, end = found
-    headers = (*whole.headers, ("Content-Range", f"bytes {start}-{end - 1}/{size}"))
-    return replace(whole, status=206, body=whole.body[start:end], headers=headers)
+    fields = (*whole.headers, ("Content-Range", f"bytes {start}-{end - 1}/{size}"))
+    return replace(whole, status=206, body=whole.body[start:end], headers=fields)
 
 
 def not_there(size: int) -> RequestError:
