@@ -118,7 +118,8 @@ async def test_a_broken_transfer_is_no_whole_segment(chunked: bool) -> None:
             name = uris(await playlist(server))[0]
             viewer = await connect(server.url(BELOW + name))
             assert await viewer.ended() == "reset"
-            assert viewer.total <= 100_000
+            # Besides what came, the framing of its pieces, however many they were.
+            assert viewer.total < 101_000
             await asyncio.sleep(1.1)
             assert (await server.get(BELOW + name)).body == data
 
