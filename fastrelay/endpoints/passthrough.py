@@ -65,7 +65,7 @@ class PassthroughEndpoints:
             key = session_of(request)
             if version.rewritten.master:
                 key = key or secrets.token_urlsafe(12)
-            return _playlist(channel, version, request, key, "hls/")
+            return await _playlist(channel, version, request, key, "hls/")
 
     async def named(self, request: Request) -> Answer:
         """What a playlist named. Raises RequestError: 404 also for what is not listed any more; 502, 504."""
@@ -79,7 +79,7 @@ class PassthroughEndpoints:
             try:
                 if entry.mention.role is Role.PLAYLIST:
                     version = await channel.playlist(entry, _wanted(request))
-                    return _playlist(channel, version, request, session_of(request), "")
+                    return await _playlist(channel, version, request, session_of(request), "")
                 return await _resource(channel, entry, request)
             except SourceError as error:
                 raise _failure(error) from None
@@ -114,12 +114,12 @@ def _wanted(request: Request) -> Position | None:
     return int(segment), int(part) if _NUMBER.fullmatch(part) else _ALL_PARTS
 
 
-def _playlist(channel: Channel, version: Version, request: Request, key: str, prefix: str) -> Response:
+async def _playlist(channel: Channel, version: Version, request: Request, key: str, prefix: str) -> Response:
     session = channel.visit(key, *request.who) if key else channel.viewer(*request.who)
     master = version.rewritten.master
     query = query_of(key if master else "", request)
     compressed = takes_gzip(request.headers.get("accept-encoding", ""))
-    body, coding = version.body(prefix, query, compressed)
+    body, coding = await version.body(prefix, query, compressed)
     channel.sent(session, len(body))
     return Response(200, body, PLAYLIST_TYPE, (*_NO_STORE, *((("Content-Encoding", coding),) if coding else ())))
 

@@ -1,13 +1,13 @@
 """Opaque names for what a source's playlists mention: nobody can guess one, and the same thing keeps its name."""
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-class Role(Enum):
+class Role(StrEnum):
     """What a playlist mentions something as."""
 
     PLAYLIST = "playlist"
@@ -17,8 +17,7 @@ class Role(Enum):
     DATA = "data"
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """Something that a playlist mentions; `sequence` is the media sequence number of a segment of its own resource."""
 
     url: str

@@ -9,6 +9,7 @@ provider's own hosts, which are behind us.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -105,12 +106,11 @@ class Rewriter:
 
     def step(self, count: int) -> bool:
         """Take up to `count` more lines; False when there are no more. Raises PlaylistError for what is no playlist."""
-        for _ in range(count):
-            line = next(self._lines, None)
-            if line is None:
-                return False
-            self._take(*line)
-        return True
+        taken = 0
+        for line, ending in islice(self._lines, count):
+            self._take(line, ending)
+            taken += 1
+        return taken == count
 
     def result(self) -> Rewritten:
         """The whole playlist, after the last step. Raises PlaylistError when it names nothing."""

@@ -30,7 +30,10 @@ _LEAST_PAUSE = 0.1
 _SLACK_MAX = 0.5
 _STEP = 100
 """Lines rewritten in one go: some milliseconds."""
-_RENDERED_MAX = 64
+_RENDERED_MAX = 1 << 20
+"""Bytes of all ways of a version to be asked for that are kept; a longer one is the only one."""
+_LONG = 1000
+"""Names from which on writing a playlist takes some milliseconds."""
 _COMPRESSED_FROM = 1400  # bytes: less goes in one packet anyway
 
 
@@ -50,21 +53,37 @@ class Version:
     def __init__(self, rewritten: Rewritten) -> None:
         self.rewritten = rewritten
         self._rendered: dict[tuple[str, str, bool], tuple[bytes, str]] = {}
+        self._size = 0
+        self._rendering = asyncio.Lock()
 
-    def body(self, prefix: str, query: str, compressed: bool) -> tuple[bytes, str]:
-        """With `prefix` before and `?query` behind every name, and its content coding: gzip, where that is worth it."""
+    async def body(self, prefix: str, query: str, compressed: bool) -> tuple[bytes, str]:
+        """With `prefix` before and `?query` behind every name, and its content coding: gzip, where that is worth it.
+
+        A long one is written in a thread, one at a time: every viewer may have a query of his own.
+        """
         key = (prefix, query, compressed)
         found = self._rendered.get(key)
-        if found is None:
-            body = self.rewritten.text(prefix, query).encode("utf-8", "surrogateescape")
-            if compressed and len(body) >= _COMPRESSED_FROM:
-                found = gzip.compress(body, 1, mtime=0), "gzip"
-            else:
-                found = body, ""
-            if len(self._rendered) >= _RENDERED_MAX:
-                self._rendered.clear()
-            self._rendered[key] = found
-        return found
+        if found is not None:
+            return found
+        if len(self.rewritten.names) < _LONG:
+            return self._keep(key, self._render(*key))
+        async with self._rendering:
+            found = self._rendered.get(key)
+            return found or self._keep(key, await asyncio.to_thread(self._render, *key))
+
+    def _render(self, prefix: str, query: str, compressed: bool) -> tuple[bytes, str]:
+        body = self.rewritten.text(prefix, query).encode("utf-8", "surrogateescape")
+        if compressed and len(body) >= _COMPRESSED_FROM:
+            return gzip.compress(body, 1, mtime=0), "gzip"
+        return body, ""
+
+    def _keep(self, key: tuple[str, str, bool], rendered: tuple[bytes, str]) -> tuple[bytes, str]:
+        if self._size + len(rendered[0]) > _RENDERED_MAX:
+            self._rendered.clear()
+            self._size = 0
+        self._rendered[key] = rendered
+        self._size += len(rendered[0])
+        return rendered
 
 
 class Playlist:

@@ -164,10 +164,10 @@ class Source:
                 playlist.close()
                 self._table.withdraw(playlist, now, 0.0)
                 del self._playlists[name]
-        gone = {entry.name for entry in self._table.expire(now)}
-        if gone:
-            for key in [key for key in self._shelf.items if isinstance(key, tuple) and key[0] in gone]:
-                self._shelf.drop(key)
+        kept = {key[0] for key in self._shelf.items if isinstance(key, tuple)}
+        gone = frozenset(self._table.expire(now, kept))
+        for key in [key for key in self._shelf.items if isinstance(key, tuple) and key[0] in gone]:
+            self._shelf.drop(key)
         self._failures = {key: failed for key, failed in self._failures.items() if now - failed.failed_at < REMEMBERED}
 
     # --- what the playlists tell ---

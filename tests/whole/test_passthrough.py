@@ -1,6 +1,7 @@
 """HLS passed through: one poll and one fetch for all viewers, the origin's bytes, and names that lead nowhere else."""
 
 import asyncio
+import gzip
 import re
 from itertools import pairwise
 
@@ -458,3 +459,22 @@ async def test_memory_is_bounded_and_what_was_given_up_is_fetched_again() -> Non
             assert (await server.get(BELOW + names[0])).body == data
             assert origin.requests("/m/0.ts") == 2
             assert origin.requests("/m/11.ts") == 1
+
+
+async def test_the_list_of_a_whole_day_holds_up_nobody_else() -> None:
+    """It is read, named, kept and written in pieces: others are answered in a fraction of the time it takes."""
+    text = media_list(1, *(f"s{at}.ts" for at in range(15_000)))
+    async with Origin() as origin:
+        url = origin.route("/list", body(text.encode(), PLAYLIST))
+        async with channels((url,), hls=FOREVER) as server:
+            clock = asyncio.get_running_loop().time
+            started, slowest = clock(), 0.0
+            asking = asyncio.create_task(playlist(server, **{"Accept-Encoding": "gzip"}))
+            while not asking.done():
+                asked = clock()
+                assert (await server.get("/livez")).status == 200
+                slowest = max(slowest, clock() - asked)
+            took = clock() - started
+            assert len(uris(gzip.decompress(asking.result()))) == 15_000
+            print(f"\na list of 15,000: {took * 1000:.0f} ms, others meanwhile {slowest * 1000:.0f} ms at most")
+            assert slowest < took / 3
