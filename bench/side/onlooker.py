@@ -29,7 +29,7 @@ class Row:
     seconds: float
     latest: Beat
     late: int
-    """Answers later than HOLD_MAX."""
+    """Answers that were held longer than HOLD_MAX."""
     overslept: float
     """How late those who look on were themselves at most: then it was the machine."""
     gap: float
@@ -41,7 +41,8 @@ class Row:
 
     @property
     def good(self) -> bool:
-        return self.latest.took <= HOLD_MAX and self.gap <= GAP_MAX and self.growth <= GROWTH_MAX
+        """Whether the bounds are held. What the machine did to those who look on, it did to the viewers too."""
+        return self.late == 0 and self.gap <= GAP_MAX + self.overslept and self.growth <= GROWTH_MAX
 
 
 class Onlooker:
@@ -70,8 +71,8 @@ class Onlooker:
         row = Row(
             name,
             seconds,
-            max(beats, key=lambda beat: beat.took),
-            sum(beat.took > HOLD_MAX for beat in beats),
+            max(beats, key=lambda beat: beat.held),
+            sum(beat.held > HOLD_MAX for beat in beats),
             max(late, *(beat.overslept for beat in beats)),
             gap,
             self._growth,

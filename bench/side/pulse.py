@@ -23,9 +23,14 @@ class Beat:
     ran: float
     """How long the server's loop was on a processor meanwhile …"""
     queued: float
-    """… and how long it waited for one: then the machine was busy. The rest of `took` it was asleep or locked out."""
+    """… and how long it waited for one: that is the machine. The rest of `took` it was asleep or locked out."""
     overslept: float
     """How late this process came back from the pause before: that is the machine as well."""
+
+    @property
+    def held(self) -> float:
+        """How long the server let it wait, the machine's part left out."""
+        return self.took - self.queued
 
 
 class Pulse(Aside[list[Beat]]):
