@@ -5,8 +5,8 @@
     #EXTVLCOPT:http-user-agent=Box/1.0
     http://provider.example/news.ts|Referer=http://provider.example/
 
-Text is UTF-8; a line that is not is taken for Latin-1, each line for itself, because lists are often glued together of
-others. A bad line costs its own entry and no other.
+Text is UTF-8 (what else a file may be says `catalog/unpack.py`); a line that is not is taken for Latin-1, each line for
+itself, because lists are often glued together of others. A bad line costs its own entry and no other.
 """
 
 import re

@@ -5,7 +5,6 @@ loop between any two of its writes. So this runs in a process of its own (`pytho
 reads the real database and writes only its own file; `fastrelay.catalog.publish` takes that over.
 """
 
-import gzip
 import json
 import os
 import re
@@ -16,15 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from fastrelay.catalog.m3u import Entry, NotAListError, Parser, for_viewers, source_url, write_entry
 from fastrelay.catalog.search import fold
+from fastrelay.catalog.unpack import unpacked
 from fastrelay.errors import FastrelayError
 
 LIST_MAX = 2 << 30
 """Bytes of a list, unpacked."""
-_PIECE = 256 * 1024
 _ROWS = 2000
 
 Progress = Callable[[int], None]
@@ -139,22 +138,13 @@ def _wanted(parser: Parser, order: Order, progress: Progress) -> Iterator[Entry]
 def _entries(parser: Parser, path: Path, progress: Progress) -> Iterator[Entry]:
     size = 0
     with path.open("rb") as file:
-        for piece in _pieces(file):
+        for piece in unpacked(file):
             size += len(piece)
             if size > LIST_MAX:
                 raise StageError(f"the list is longer than {LIST_MAX >> 20} MiB")
             yield from parser.feed(piece)
             progress(file.tell())
     yield from parser.finish()
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The file's bytes, unpacked if it is gzip: by its first bytes (RFC 1952 §2.3.1), names and headers lie."""
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-    while piece := content.read(_PIECE):
-        yield piece
 
 
 def _row(position: int, entry: Entry, joins: bool) -> tuple[Any, ...]:
