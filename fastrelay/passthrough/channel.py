@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastrelay.config import Hls, Streams
-from fastrelay.errors import RequestError, SourceError
+from fastrelay.errors import AccountLimitError, RequestError, SourceError
 from fastrelay.hls.m3u8_model import Span
 from fastrelay.hls.names import Namer
 from fastrelay.hls.rewrite import Position
@@ -19,7 +19,7 @@ from fastrelay.passthrough.cache import Cache
 from fastrelay.passthrough.fetch import Fetch
 from fastrelay.passthrough.no_source import NoSourceError
 from fastrelay.passthrough.playlist import PATIENCE, Playlist, Version
-from fastrelay.passthrough.source import Opener, Source
+from fastrelay.passthrough.source import NotHlsError, Opener, Source
 from fastrelay.passthrough.table import Entry
 from fastrelay.sources.account_policy import Audience, Who
 from fastrelay.sources.accounts import Account, Accounts
@@ -267,6 +267,9 @@ class Channel:
                 # Who has seen pictures is better served by the next source than by waiting for a connection.
                 source = await self._dialler.dial(urls[index], trusted=False, patient=not self.switches)
             except SourceError as error:
+                if isinstance(error, AccountLimitError) and self._settings.opener.presumes_other(urls[index]):
+                    # To wait for a connection would help nobody: it is answered in the other way only.
+                    error = NotHlsError(f"the source is taken for a transport stream; {error}")
                 errors[index] = error
                 self.events.note("source failed", f"source {index}: {error.reason}: {error}")
                 continue

@@ -1,6 +1,7 @@
 """One source of a channel while it is passed through: its playlists, the names they gave, and what is fetched of it."""
 
 import asyncio
+import re
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 PARALLEL = 16
 """Resources fetched at the same time for one channel, however many its viewers ask for at once."""
+# What providers call a transport stream; those with Xtream's paths send one under the bare number.
+_STREAM_NAME = re.compile(r"(?i)(?:udp|rtp):|[^?#|]*(?:\.(?:ts|m2ts|mts|mpe?g|mpegts)|/[0-9]+)(?:[?#|]|$)")
+_OTHERS_KEPT = 1000
+"""URLs that were found to be no HLS."""
 
 
 class NotHlsError(FormatError):
@@ -33,6 +38,12 @@ class Opener:
     def __init__(self, failover: Failover, policy: AddressPolicy, user_agent: str | None) -> None:
         self._failover = failover
         self._clients = HttpClients(failover, policy, user_agent)
+        self._others: dict[str, None] = {}
+        """URLs whose bytes were a transport stream's, the newest last."""
+
+    def presumes_other(self, url: str) -> bool:
+        """Whether it is no HLS, as far as can be told without a connection: by what it was before, or by its name."""
+        return url in self._others or _STREAM_NAME.match(url) is not None
 
     async def open(self, url: str, namer: Namer, shelf: Shelf[Fetch], *, single: bool) -> "Source":
         """Connect, see by its bytes that it is HLS, and read its first playlist. `single`: the provider counts, so
@@ -50,9 +61,14 @@ class Opener:
         source = Source(parsed.url, client, namer, shelf, self._failover, single=single)
         try:
             await source.start()
-        except BaseException:
+        except BaseException as error:
             await source.close()
+            if isinstance(error, NotHlsError):
+                self._others[url] = self._others.pop(url, None)
+                if len(self._others) > _OTHERS_KEPT:
+                    del self._others[next(iter(self._others))]
             raise
+        self._others.pop(url, None)
         return source
 
 

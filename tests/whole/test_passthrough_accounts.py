@@ -79,3 +79,22 @@ async def test_who_watches_is_not_put_out() -> None:
         assert (await server.post("/api/streams/channel:1/hls/stop")).status == 200
         await playlist(server, path(2), **{"User-Agent": "two"})
         assert origin.ledger.most_connections == 1
+
+
+async def test_what_is_known_to_be_no_hls_is_told_so_where_no_connection_is_free() -> None:
+    """By its name, or because it was dialled before; what may be HLS has to wait."""
+    paths = ("/used", "/live/me/secret/7", "/a.ts", "/seen", "/unknown")
+    async with Origin() as origin, Server() as server:
+        await add_list(server, *(origin.route(name, live(SOURCE)) for name in paths))
+        assert (await server.get(path(4))).status == 409
+        await origin.wait_for(lambda origin: origin.open_now() == 0)
+        viewer = await connect(server.url("/api/proxy/channel/1"))
+        await viewer.received(20_000)
+        for number, status in ((2, 409), (3, 409), (4, 409), (5, 503)):
+            reply = await server.get(path(number))
+            assert reply.status == status, reply.body
+            if status == 409:
+                assert server.url(f"/api/proxy/channel/{number}") in reply.json()["error"]["message"]
+        assert {origin.requests(name) for name in ("/live/me/secret/7", "/a.ts", "/unknown")} == {0}
+        assert origin.ledger.most_connections == 1
+        viewer.close()
