@@ -55,6 +55,8 @@ class Opener:
             parsed = parse_source_url(url)
         except ValueError as error:
             raise SourceRefusedError(f"not a source URL: {error}") from None
+        if parsed.scheme in ("file", "exec"):
+            raise SourceRefusedError(f"{parsed.scheme}: sources are taken from the operator's config only")
         if parsed.scheme not in ("http", "https"):
             raise NotHlsError(f"{parsed.scheme}: is no HLS")
         client = await self._clients.make(parsed, single=single)

@@ -168,7 +168,7 @@ async def test_a_file_name_that_is_used_again_is_another_segment() -> None:
 async def test_what_is_no_hls_is_told_where_to_be_had() -> None:
     async with Origin() as origin:
         sources = [(origin.route("/ts", live(SOURCE)),), ("udp://@239.1.1.1:5000",)]
-        sources += [(origin.route("/html", html()),), (origin.route("/silent", silent()),)]
+        sources += [(origin.route("/html", html()),), (origin.route("/silent", silent()),), ("file:///etc/passwd",)]
         async with channels(*sources, failover={"first_byte_timeout": "500ms"}) as server:
             for at in (1, 2):
                 reply = await server.get(f"/api/proxy/channel/{at}/hls")
@@ -184,7 +184,10 @@ async def test_what_is_no_hls_is_told_where_to_be_had() -> None:
             assert (reply.status, reply.json()["error"]["code"]) == (502, "no_source_works")
             assert "web page" in reply.json()["error"]["message"]
             assert (await server.get("/api/proxy/channel/4/hls")).status == 504
-            for unknown in ("5", "0", "x", "01"):
+            # It is not relayed either.
+            reply = await server.get("/api/proxy/channel/5/hls")
+            assert (reply.status, reply.json()["error"]["code"]) == (502, "no_source_works")
+            for unknown in ("6", "0", "x", "01"):
                 assert (await server.get(f"/api/proxy/channel/{unknown}/hls")).status == 404
                 assert (await server.get(f"/api/proxy/channel/{unknown}/hls/a.ts")).status == 404
 
