@@ -1,7 +1,6 @@
 """The words that playlists are made of (RFC 8216 §4.1, §4.2), read tolerantly: lines, attribute lists, numbers."""
 
 import re
-from functools import lru_cache
 
 from fastrelay.errors import FormatError
 
@@ -39,7 +38,6 @@ def attributes(text: str) -> dict[str, str]:
     return {match[1].upper(): match[2] if match[2] is not None else match[3].strip() for match in found}
 
 
-@lru_cache(256)  # most segments of a playlist have the same few durations
 def seconds(text: str) -> float | None:
     match = _NUMBER.match(text)
     return float(match[1]) if match is not None and abs(float(match[1])) <= _LONGEST else None
