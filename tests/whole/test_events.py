@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from fastrelay.endpoints.events import READERS_MAX
 from tests.kit.behaviours import live
 from tests.kit.origin import Origin
 from tests.kit.position_coded import PositionCoded
@@ -113,13 +114,19 @@ async def test_a_stopping_server_ends_it_in_order() -> None:
 
 
 async def test_readers_are_bounded_and_who_leaves_makes_room() -> None:
-    async with Server() as server:
-        readers = [await Reader.of(server) for _ in range(100)]
+    token = {"admin_token": "secret-token"}
+    async with Origin() as origin, relay(origin.route("/a", live(SOURCE)), auth=token) as server:
+        viewer = await connect(server.url("/stream/a"))
+        readers = [await Reader.of(server) for _ in range(READERS_MAX)]
         refused = await server.get("/api/events")
         assert (refused.status, refused.json()["error"]["code"]) == (503, "too_many_readers")
         head = await connect(server.url("/api/events"), method="HEAD")
         assert await head.head() == 200
         head.close()
+        admin = await Reader.of(server, **TOKEN)
+        for reader in (admin, *readers):
+            await reader.until(lambda told: len(told) > 1)
+        admin.viewer.close()
         readers.pop().viewer.close()
         async with asyncio.timeout(20):
             while (again := await connect(server.url("/api/events"))) and await again.head() == 503:
@@ -127,6 +134,7 @@ async def test_readers_are_bounded_and_who_leaves_makes_room() -> None:
         for reader in readers:
             reader.viewer.close()
         again.close()
+        viewer.close()
 
 
 async def test_groups_of_channels() -> None:
