@@ -14,7 +14,6 @@ from tests.kit.viewer import fetch
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("dashboard.html", "watch.html", "style.css", "favicon.svg", "dashboard.js", "player.js")
-TAKEN = ("hls.js", "hls.worker.js", "mpegts.js", "qr.js", "uplot.css", "uplot.js")
 LICENCES = ("es6-promise", "events", "hls.js", "mpegts.js", "uplot", "uqr")
 
 
@@ -32,7 +31,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_the_pages_and_what_they_need(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"fastrelay/web/{name}" for name in PAGES} <= names
-    assert {f"fastrelay/web/vendor/{name}" for name in TAKEN} <= names
+    assert {f"fastrelay/web/vendor/{name}" for name in web.VENDOR} <= names
     assert {f"fastrelay/web/vendor/licences/{name}.txt" for name in LICENCES} <= names
     assert not [
         name for name in names if "node_modules" in name or name.endswith(("package.json", "package-lock.json"))
@@ -47,7 +46,9 @@ def test_every_file_that_a_page_asks_for_is_there() -> None:
             asked = re.findall(r"""["'](?:/web|\.)/((?:vendor/)?[\w.-]+\.(?:js|css|svg))["']""", text)
             for name in asked:
                 assert (ROOT / "fastrelay/web" / name).exists() or name.startswith("vendor/"), f"{file.name}: {name}"
-                assert not name.startswith("vendor/") or name.removeprefix("vendor/") in TAKEN, f"{file.name}: {name}"
+                assert not name.startswith("vendor/") or name.removeprefix("vendor/") in web.VENDOR, (
+                    f"{file.name}: {name}"
+                )
 
 
 @pytest.mark.parametrize(("page", "first"), [("dashboard.html", "dashboard.js"), ("watch.html", "watch.js")])

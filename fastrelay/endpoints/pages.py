@@ -34,6 +34,7 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 _ZIP_LEVEL = 6
+_MISSING = b"/* not installed */\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ class Pages:
 def _prepare(name: str, policy: Headers) -> _File:
     """Raises RequestError 404 for what is no file of the pages."""
     data = web.read(name)
+    if data is None and name in (f"vendor/{each}" for each in web.VENDOR):
+        # Defines nothing: the page sees that and says what is missing, where a 404 were an error in the console.
+        data = _MISSING
     if data is None:
         raise RequestError(404, "not_found", f"there is no file '{name[:100]}'")
     kind = _TYPES[name.rpartition(".")[2]]

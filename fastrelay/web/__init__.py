@@ -2,6 +2,8 @@
 
 from importlib.resources import files
 
+VENDOR = ("hls.js", "hls.worker.js", "mpegts.js", "qr.js", "uplot.css", "uplot.js")
+"""What `vendor` holds where npm was there when fastrelay was installed."""
 SERVED = ("html", "js", "css", "svg")
 
 

@@ -6,17 +6,16 @@ import { onChange, state } from './streams.js';
 const MINUTES = 10;
 const HEIGHT = 130;
 
-// Columns of a sample: its time, viewers of TS and HLS, bits per second in and out.
+// Columns of a sample: its time, viewers of TS and HLS, bits per second in and out. Where all is quiet, the axis goes up
+// to `least`.
 const PLOTS = [
-  { id: 'plot-viewers', columns: [1, 2], names: ['TS', 'HLS'], axis: 34, format: (value) => String(Math.round(value)) },
-  { id: 'plot-bitrate', columns: [3, 4], names: ['in', 'out'], axis: 82, format: bitrate },
+  { id: 'plot-viewers', columns: [1, 2], names: ['TS', 'HLS'], axis: 34, least: 4, format: (value) => (Number.isInteger(value) ? String(value) : '') },
+  { id: 'plot-bitrate', columns: [3, 4], names: ['in', 'out'], axis: 82, least: 2e6, format: bitrate },
 ];
 
 export async function start() {
-  let uPlot;
-  try {
-    uPlot = (await import('/web/vendor/uplot.js')).default;
-  } catch {
+  const { default: uPlot } = await import('/web/vendor/uplot.js').catch(() => ({}));
+  if (!uPlot) {
     for (const { id } of PLOTS) $(id).append(el('p', { class: 'hint' }, 'Plots need uPlot, which is not installed.'));
     return;
   }
@@ -50,7 +49,7 @@ function label({ columns, names, format }, sample) {
   return names.map((name, index) => `${name}: ${format(sample[columns[index]])}`).join(', ');
 }
 
-function options({ names, format, axis: room }, width) {
+function options({ names, format, least, axis: room }, width) {
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: color('--faint'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } };
@@ -62,7 +61,7 @@ function options({ names, format, axis: room }, width) {
     padding: [8, 4, 0, 0],
     scales: {
       x: { time: true, range: (self, from, to) => [(to ?? 0) - 60 * MINUTES, to ?? 60 * MINUTES] },
-      y: { range: (self, from, to) => [0, Math.max(1, to ?? 1) * 1.15] },
+      y: { range: (self, from, to) => [0, Math.max(least, to ?? 0) * 1.15] },
     },
     axes: [
       { ...axis, space: 70, size: 26, values: (self, times) => times.map((time) => new Date(time * 1000).toTimeString().slice(0, 5)) },

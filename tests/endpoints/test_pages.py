@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from fastrelay import web
 from fastrelay.endpoints.pages import Pages
 from fastrelay.errors import RequestError
 from fastrelay.wire.request import Request
@@ -67,6 +68,17 @@ async def test_what_is_no_file_of_the_pages_is_not_found(name: str) -> None:
     assert (caught.value.status, caught.value.code) == (404, "not_found")
     with pytest.raises(RequestError):
         await Pages().vendor_file(asked)
+
+
+async def test_what_was_not_installed_defines_nothing_and_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser's console would show a 404; the pages say themselves what is missing."""
+    monkeypatch.setattr(web, "read", lambda name: None)
+    for name, kind in (("hls.js", "text/javascript"), ("uplot.css", "text/css")):
+        missing = await Pages().vendor_file(request(f"/web/vendor/{name}"))
+        assert (missing.status, missing.body) == (200, b"/* not installed */\n")
+        assert missing.content_type.startswith(kind)
+        with pytest.raises(RequestError):
+            await Pages().file(request(f"/web/{name}"))
 
 
 async def test_a_name_cannot_climb_out_of_the_folder() -> None:
