@@ -43,7 +43,8 @@ def page(document: dict[str, Any]) -> tuple[bytes, str]:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>fastrelay API</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>'
         f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
-        f'<p>{_prose(info["description"])} For programs: <a href="/openapi.json">openapi.json</a>.</p>'
+        f'<p>{_prose(info["description"])} For programs: <a href="/openapi.json">openapi.json</a>. '
+        'For people: <a href="/">the dashboard</a>.</p>'
         f'<nav aria-label="Sections">{links}<a href="#schemas">schemas</a></nav><main>'
         + "".join(_section(document, tag) for tag in tags)
         + '<h2 id="schemas">Schemas</h2>'

@@ -2,8 +2,8 @@
 import { api } from './api.js';
 import { $, button, el, reconcile, say, setText } from './dom.js';
 import { count } from './format.js';
-import { play } from './live.js';
 import { loadRelays, rememberChannel } from './names.js';
+import { play } from './play.js';
 import { shareStream } from './share.js';
 
 const PAGE = 50;
@@ -72,7 +72,7 @@ function pages(total, shown) {
 
 function line(channel) {
   const id = `channel:${channel.id}`;
-  const name = el('b');
+  const name = el('b', { dir: 'auto' });
   const about = el('span', { class: 'about' });
   const made = el(
     'li',

@@ -21,6 +21,9 @@ export function duration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
+// The API counts sources from zero, people from one.
+export const forPeople = (text) => text.replace(/\bsource (\d+)\b/g, (all, index) => `source ${Number(index) + 1}`);
+
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
 
 export const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour12: false });

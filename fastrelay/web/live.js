@@ -1,9 +1,9 @@
 // What runs now: totals, and a card per stream.
 import { api } from './api.js';
 import { $, button, dialog, el, reconcile, setText } from './dom.js';
-import { bitrate, bytes, clock, duration } from './format.js';
+import { bitrate, bytes, clock, duration, forPeople } from './format.js';
 import { nameOf, sourcesOf } from './names.js';
-import { shareStream, watchPath } from './share.js';
+import { shareStream } from './share.js';
 import { onChange, running, state } from './streams.js';
 
 const EVENTS_SHOWN = 3;
@@ -49,7 +49,7 @@ export function start() {
 }
 
 function card({ id }) {
-  const title = el('h2');
+  const title = el('h2', { dir: 'auto' });
   const badge = el('span', { class: 'badge' });
   const sources = el('ol', { class: 'sources' });
   const list = figures(FIGURES);
@@ -65,7 +65,7 @@ function card({ id }) {
     el(
       'div',
       { class: 'actions' },
-      el('button', { type: 'button', class: 'primary', onclick: () => play(id) }, 'Play'),
+      el('button', { type: 'button', class: 'primary', onclick: async () => (await import('./play.js')).play(id) }, 'Play'),
       el('button', { type: 'button', onclick: () => shareStream(id, title.textContent) }, 'Addresses'),
       button('Viewers', () => showViewers(id, title.textContent)),
       post('switch'),
@@ -95,9 +95,6 @@ function showSources(list, { id, source_index: current, source_url: url }) {
   list.replaceChildren(...all.map((each, index) => el('li', { 'aria-current': index === used }, each)));
 }
 
-// The API counts sources from zero, people from one.
-const forPeople = (detail) => detail.replace(/\bsource (\d+)\b/g, (all, index) => `source ${Number(index) + 1}`);
-
 function eventLine({ at, event, detail }) {
   const made = el('li', {}, el('time', { datetime: at }, clock(at)), el('b', {}, event), el('span', {}, forPeople(detail)));
   made.update = () => {};
@@ -111,12 +108,4 @@ async function showViewers(id, name) {
   const head = row('th', ['Kind', 'Address', 'For', 'Got', 'Lag', 'Player']);
   const table = el('div', { class: 'scroll', tabindex: '0' }, el('table', {}, el('thead', {}, head), el('tbody', {}, ...rows)));
   dialog(`Viewers of ${name}`, [clients.length ? table : el('p', { class: 'empty' }, 'Nobody watches now.')]);
-}
-
-// Plays in a dialog; what it showed is left when that is closed.
-export async function play(id) {
-  const { Player } = await import('./player.js');
-  const player = new Player(id);
-  const page = el('a', { href: watchPath(id) + location.search, target: '_blank', rel: 'noopener' }, 'Open the player page');
-  dialog(nameOf(id, () => {}), [player.element, el('p', { class: 'hint' }, page)], () => player.destroy()).classList.add('wide');
 }

@@ -1,7 +1,7 @@
 // A video with what a viewer wants to know of it. Used by the player page and by the dashboard.
 import { el, setText } from './dom.js';
 import { playHls, playTs } from './engines.js';
-import { bitrate } from './format.js';
+import { bitrate, forPeople } from './format.js';
 import { carried, paths } from './share.js';
 
 const LOOK = 500; // ms between two looks at the figures
@@ -62,7 +62,8 @@ export class Player {
       return;
     }
     this.stop();
-    this.tell(again === null ? text : `${text} Trying again …`);
+    const said = forPeople(text).replace(/[^.!?…]$/, '$&.');
+    this.tell(again === null ? said : `${said} Trying again …`);
     if (again !== null) this.retry = setTimeout(() => this.play(this.mode), 1000 * again);
   }
 

@@ -14,7 +14,7 @@ export function start() {
   const form = el('form', { class: 'inline' }, labelled('Name', name), labelled('Address of the list', url), submit);
   const file = el('input', { type: 'file', accept: '.m3u,.m3u8,.gz', class: 'offscreen', id: 'list-file', tabindex: '-1' });
   const pick = el('button', { type: 'button', onclick: () => file.click() }, 'choose one');
-  const drop = el('div', { class: 'drop' }, el('p', {}, 'Drop an M3U file here, or ', pick, '.'), file);
+  const drop = el('div', { class: 'drop' }, el('p', {}, 'Drop an M3U file here, or ', pick), file);
   const bar = el('progress', { max: '1', 'aria-label': 'Import', hidden: true });
   const told = el('p', { class: 'told', role: 'status', 'aria-live': 'polite' });
   const ui = { bar, told, busy: false };

@@ -1,8 +1,8 @@
 // Relays: listed, added, changed, removed.
 import { api } from './api.js';
 import { $, button, confirmed, dialog, el, reconcile, say, setText } from './dom.js';
-import { play } from './live.js';
 import { loadRelays } from './names.js';
+import { play } from './play.js';
 import { shareStream } from './share.js';
 import { onChange, state } from './streams.js';
 
@@ -21,7 +21,7 @@ export async function show() {
 }
 
 function line(relay) {
-  const name = el('b');
+  const name = el('b', { dir: 'auto' });
   const path = el('code');
   const sources = el('ol', { class: 'sources' });
   const badge = el('span', { class: 'badge' });
