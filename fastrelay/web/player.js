@@ -5,6 +5,7 @@ import { bitrate, forPeople } from './format.js';
 import { carried, paths } from './share.js';
 
 const LOOK = 500; // ms between two looks at the figures
+const STUCK = 10_000; // ms; longer than a switch to another source takes
 
 // The player of one stream; `element` goes into a page, `destroy` ends it.
 export class Player {
@@ -77,7 +78,18 @@ export class Player {
     this.video.play().catch(() => {});
   }
 
+  // A player may wait for ever without an error, such as hls.js across a restart of the server; it may go on seeking.
+  watchPicture() {
+    const { paused, currentTime, readyState, HAVE_FUTURE_DATA } = this.video;
+    const moves = currentTime !== this.at && readyState >= HAVE_FUTURE_DATA;
+    this.at = currentTime;
+    if (paused || moves) this.moved = Date.now();
+    this.played ||= moves;
+    if (this.played && Date.now() - this.moved > STUCK) this.failed('The picture stands still.', 1);
+  }
+
   look() {
+    this.watchPicture();
     const { latency = null, bitrate: bits = null } = this.engine?.stats() ?? {};
     const { buffered, currentTime } = this.video;
     const ahead = buffered.length ? Math.max(0, buffered.end(buffered.length - 1) - currentTime) : null;
@@ -91,6 +103,7 @@ export class Player {
   stop() {
     clearTimeout(this.retry);
     this.playing = null;
+    this.played = false;
     this.engine?.destroy();
     this.engine = null;
   }

@@ -71,6 +71,16 @@ async def test_it_says_why_a_stream_cannot_start_and_starts_when_it_can(browser:
             assert not await tab.run("return await page.locator('.message').isVisible()")
 
 
+async def test_a_picture_that_stands_still_is_started_anew(browser: Browser) -> None:
+    async with watching(browser, demo(), "/watch/demo") as (_, tab):
+        await tab.run(MOVES)
+        # Segments that never come, and no error either.
+        await tab.run("await page.route('**/segment_*', () => {})")
+        await tab.run(SAYS, text="The picture stands still. Trying again …")
+        await tab.run("await page.unroute('**/segment_*')")
+        await tab.run(MOVES)
+
+
 async def test_an_unknown_stream_is_called_so(browser: Browser) -> None:
     async with watching(browser, {}, "/watch/nothing", expected=("404 (Not Found)",)) as (_, tab):
         await tab.run(SAYS, text="There is no relay at 'nothing'")
