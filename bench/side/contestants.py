@@ -158,7 +158,7 @@ FASTRELAY = Contestant(
     "fastrelay", start_fastrelay, sys.executable, version=(sys.executable, "-P", "-m", "fastrelay", "--version")
 )
 FLOOR = Contestant("floor", start_floor, "cc", ("gcc", "libc6-dev"), version=("cc", "--version"))
-ICECAST = Contestant("Icecast", start_icecast, "icecast2", ("icecast2",), LADDER[3:], ("icecast2", "-v"))
+ICECAST = Contestant("Icecast", start_icecast, "icecast2", ("icecast2",), LADDER[1:], ("icecast2", "-v"))
 VLC = Contestant(
-    "VLC", start_vlc, "vlc", ("vlc-bin", "vlc-plugin-base"), LADDER[4:], ("vlc", "--version"), refuses_root=True
+    "VLC", start_vlc, "vlc", ("vlc-bin", "vlc-plugin-base"), LADDER[7:], ("vlc", "--version"), refuses_root=True
 )
