@@ -139,6 +139,19 @@ async def test_who_is_cancelled_gives_back_what_he_had_or_was_promised() -> None
     assert await asking(accounts, Holder("third"), NOW)
 
 
+async def test_what_was_promised_to_one_who_went_is_promised_to_the_next() -> None:
+    accounts, patience = Accounts(), 0.05
+    old = await seated(accounts, "old")
+    old.leave(accounts)
+    first, second = asking(accounts, Holder("first")), asking(accounts, Holder("second"), patience)
+    await turns()
+    first.cancel()
+    # Longer than he would wait for somebody to leave: a place that is being vacated for him he waits for to the end.
+    await asyncio.wait({second}, timeout=4 * patience)
+    old.closed()
+    assert (await second).holder.id == "second"
+
+
 async def test_a_stream_that_nobody_waits_for_gets_no_connection() -> None:
     accounts = Accounts()
     await seated(accounts, "old")
