@@ -178,7 +178,7 @@ async def test_a_cancelled_change_is_in_the_database_and_in_memory_or_in_neither
     caller.cancel()
     holder.execute("ROLLBACK")
     holder.close()
-    await asyncio.wait_for(follower, 5)
+    await asyncio.wait_for(follower, 30)
     assert caller.cancelled()
     assert [relay.output_path for relay in relays.all()] == ["news", "sport"]
     assert (await reloaded(store)).all() == relays.all()

@@ -128,7 +128,7 @@ async def test_to_the_end_survives_its_caller(store: Store) -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     go.set()
-    await asyncio.wait_for(ended, 5)
+    await asyncio.wait_for(ended, 30)
     assert await store.read(paths) == ["news"]
 
 
@@ -161,7 +161,7 @@ async def test_a_short_lock_is_waited_for(store: Store, path: Path) -> None:
         change = asyncio.create_task(store.write(insert("news")))
         await asyncio.sleep(0)
         other.execute("ROLLBACK")
-        await asyncio.wait_for(change, 5)
+        await asyncio.wait_for(change, 30)
         other.execute("BEGIN")
     assert await store.read(paths) == ["news"]
 

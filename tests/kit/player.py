@@ -51,7 +51,7 @@ class Player:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 
-    async def shows(self, more: int, within: float = 30) -> None:
+    async def shows(self, more: int, within: float = 40) -> None:
         """Until it has shown `more` pictures from now on."""
         before, end = self.shown, asyncio.get_running_loop().time() + within
         while self.shown < before + more:

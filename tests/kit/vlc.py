@@ -29,7 +29,7 @@ class Played:
         return [line for line in self.log.splitlines() if any(word in line.lower() for word in BAD_WORDS)]
 
 
-def play(url: str, seconds: float, within: float = 20) -> Played:
+def play(url: str, seconds: float, within: float = 40) -> Played:
     """Play a URL for some seconds, without showing or sounding anything; skips the test where VLC is missing."""
     cvlc = installed("cvlc", PACKAGES)
     command = [cvlc, "-vv", "--no-color", "--ignore-config", "--vout", "dummy", "--aout", "dummy"]

@@ -343,11 +343,11 @@ async def test_answers_wait_for_their_reader() -> None:
 async def test_a_disconnect_cancels_the_handler(reset: bool) -> None:
     async with serving() as server, Client(server.address) as client:
         await client.send(get("/wait"))
-        await asyncio.wait_for(server.routes.waiting.wait(), 5)
+        await asyncio.wait_for(server.routes.waiting.wait(), 30)
         if reset:
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.sock.close()
-        await asyncio.wait_for(server.routes.cancelled.wait(), 5)
+        await asyncio.wait_for(server.routes.cancelled.wait(), 30)
         await eventually(lambda: server.listener.connections == 0)
         assert [status for _, _, status, _, _ in server.done] == [499]
 

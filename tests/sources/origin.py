@@ -62,7 +62,7 @@ class Origin:
     def paths(self) -> list[str]:
         return [call.path for call in self.calls]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(condition)
 

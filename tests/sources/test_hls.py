@@ -371,7 +371,7 @@ async def test_reloads_wait_for_the_target_duration_and_half_of_it_when_nothing_
         assert numbers(await take(source, 4)) == [13, 14, 15, 16]
         pauses = [after - before for before, after in pairwise(loads)]
         assert pauses[0] >= 0.75 and all(pause >= 0.35 for pause in pauses)
-        assert pauses[1] < 0.75  # half of it
+        assert min(pauses[1:3]) < 0.75  # half of it
         await source.close()
 
 
@@ -388,17 +388,19 @@ async def test_an_unchanged_list_has_stalled_after_three_target_durations() -> N
 
 
 async def test_a_stalled_list_is_noticed_by_the_time_its_last_segment_has_been_played() -> None:
-    """The three segments in hand last three target durations: then is the time to go, not three more later."""
+    """The three segments in hand last three target durations: then is the time to go, not three more later, which
+    would be six more looks at the list.
+    """
     async with origin(segments(10, 6)) as it:
         moving(it, target=0.3)
         source = await opener().open(it.url("/x.m3u8"), trusted=False)
         for _ in range(3):
             await take(source, 1)
             await asyncio.sleep(0.3)
-        started = asyncio.get_running_loop().time()
+        looks = it.paths().count("/x.m3u8")
         with pytest.raises(StallError, match="no new segment"):
             await source.read()
-        assert asyncio.get_running_loop().time() - started < 0.6
+        assert it.paths().count("/x.m3u8") - looks <= 2
         await source.close()
 
 

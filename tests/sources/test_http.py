@@ -101,7 +101,7 @@ async def test_a_reader_that_pauses_holds_the_sender_back() -> None:
     async with origin({"/x.ts": flood}) as it:
         source = await opener().open(it.url("/x.ts"), trusted=False)
         stopped_at = -1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while stopped_at != sent:  # until a whole half second passes in which nothing more can be sent
                 stopped_at = sent
                 await asyncio.sleep(0.5)

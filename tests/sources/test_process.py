@@ -32,7 +32,7 @@ def endless(before: str = "") -> str:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.01)
 
@@ -178,7 +178,7 @@ async def test_an_unread_child_waits_instead_of_filling_memory(tmp_path: Path) -
     unread = int(sizes[-1])
     assert unread < 3 << 20
     read = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while read < 2 * unread:
             chunk = await source.read()
             assert chunk is not None

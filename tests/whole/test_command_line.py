@@ -226,7 +226,7 @@ async def test_probe_of_rubbish(tmp_path: Path) -> None:
 async def test_demo_prints_its_urls_and_plays() -> None:
     clip("h264_gop1")  # skips without ffmpeg
     async with started("demo", "--listen", "127.0.0.1:0") as process:
-        urls = await asyncio.wait_for(printed_urls(process), 10)
+        urls = await asyncio.wait_for(printed_urls(process), 30)
         stream = next(url for url in urls if "/stream/" in url)
         assert stream.endswith("/stream/demo") and any(url.endswith("/api/streams/status") for url in urls)
         found = await asyncio.to_thread(ffprobe, stream, "-analyzeduration", "1000000", "-show_streams")
@@ -234,7 +234,7 @@ async def test_demo_prints_its_urls_and_plays() -> None:
         one = (await fetch(stream.replace("/stream/demo", "/api/streams/demo/status"))).json()
         assert one["bytes_streamed"] > 0 and one["source_url"].startswith("file:")
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             _, err = await process.communicate()
         assert process.returncode == 0 and b"Traceback" not in err, err.decode()
 
@@ -270,7 +270,7 @@ async def test_a_signal_ends_the_server_with_all_kinds_of_peers(number: signal.S
             await origin.wait_for(lambda origin: origin.open_now("/mute") == 1)
             await idle.head()
             process.send_signal(number)
-            async with asyncio.timeout(6):
+            async with asyncio.timeout(20):
                 _, log = await process.communicate()
             assert process.returncode == 0 and b"Traceback" not in log, log.decode()
             assert await watching.ended() == "eof"
@@ -284,7 +284,7 @@ async def test_a_signal_ends_the_server_with_all_kinds_of_peers(number: signal.S
 async def listening(process: asyncio.subprocess.Process) -> str:
     """The base URL, as soon as the log says it."""
     assert process.stderr
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (found := LOCAL_URL.search((line := await process.stderr.readline()).decode())) is None:
             assert line, "it ended"
     return found[0]
@@ -296,7 +296,7 @@ async def test_a_viewer_that_does_not_read_cannot_keep_the_server() -> None:
         viewer = await stalled(server.url("/stream/a"))
         await server.wait_status("a", lambda status: status["bytes_received"] > 3_000_000)
         # Viewers have 5 s to fetch what is left for them.
-        await server.stop(within=8)
+        await server.stop(within=20)
         viewer.set_rate(None)
         assert await viewer.ended() == "reset"
 

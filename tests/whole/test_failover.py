@@ -21,6 +21,8 @@ QUICK = {
     "ready_timeout": "2s",
     "retry_backoff": "100ms to 300ms",
 }
+LONG = 15
+"""Seconds that no machine stands still."""
 
 BROKEN: dict[str, tuple[Behaviour, str]] = {
     "end of the body": (cut(live(FIRST), seconds=2), "eof"),
@@ -54,9 +56,10 @@ def failures(status: Status) -> list[str]:
 @pytest.mark.parametrize("fault", BROKEN)
 async def test_a_source_that_breaks_is_followed_by_the_next(fault: str) -> None:
     behaviour, reason = BROKEN[fault]
+    patience = QUICK if reason == "stall" else {**QUICK, "stall_timeout": f"{2 * LONG}s"}
     async with (
         Origin() as origin,
-        relay(origin.route("/a", behaviour), origin.route("/b", live(SECOND)), failover=QUICK) as server,
+        relay(origin.route("/a", behaviour), origin.route("/b", live(SECOND)), failover=patience) as server,
     ):
         viewer = await connect(server.url(PATH), Checker(FIRST, SECOND))
         await viewer.wait_for(lambda viewer: viewer.checker is not None and len(viewer.checker.switches) == 1)
@@ -66,9 +69,8 @@ async def test_a_source_that_breaks_is_followed_by_the_next(fault: str) -> None:
         assert (found["source_index"], found["switches"], found["clients"]) == (1, 1, 1)
         (detail,) = switches(found)
         assert reason in detail
-        # The next source's wait for a random-access point is its key-frame interval at most.
-        patience = 1.5 if reason == "stall" else 0.0
-        assert viewer.largest_gap < patience + 0.4 + 2.5
+        # Who ends is followed at once, who stalls after a second and a half. A wait for a timeout would be longer.
+        assert viewer.largest_gap < LONG
         assert (origin.requests("/a"), origin.requests("/b")) == (1, 1)
 
 
@@ -123,14 +125,13 @@ async def test_one_failure_uses_up_one_source_of_three() -> None:
 
 
 async def test_without_any_working_source_the_viewer_hears_why_as_soon_as_all_have_failed() -> None:
+    # With this patience, whoever does not hear it at once hears nothing before the test gives up.
+    patience = {"streams": {"start_timeout": "300s"}, "failover": {"retry_backoff": "300s to 300s", "give_up": "300s"}}
     async with (
         Origin() as origin,
-        relay(origin.route("/a", html()), origin.route("/b", status(404))) as server,
+        relay(origin.route("/a", html()), origin.route("/b", status(404)), **patience) as server,
     ):
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         reply = await server.get(PATH)
-        assert loop.time() - began < 3
         assert reply.status == 502
         error = reply.json()["error"]
         assert error["code"] == "no_source_works"

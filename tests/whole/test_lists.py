@@ -83,7 +83,7 @@ async def test_a_list_of_the_api_is_refreshed_by_itself_also_after_a_restart_unt
         assert origin.requests("/list") == asked
 
 
-async def until(server: Server, expected: dict[int, tuple[str, list[str]]], within: float = 20) -> None:
+async def until(server: Server, expected: dict[int, tuple[str, list[str]]], within: float = 40) -> None:
     end = asyncio.get_running_loop().time() + within
     while (found := await channels(server)) != expected:
         assert asyncio.get_running_loop().time() < end, found

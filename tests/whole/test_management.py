@@ -65,7 +65,7 @@ async def ask(server: Server, call: tuple[str, str, Any], headers: dict[str, str
     writer.write(head + sent)
     parts: list[bytes] = []
     reception = Reception(parts.append)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         reception.feed(await reader.read(), 0.0)
     writer.close()
     return Reply(reception.status, reception.headers, b"".join(parts))
@@ -276,14 +276,14 @@ async def half_request(server: Server, path: str) -> tuple[asyncio.StreamReader,
     """A request behind a whole one: with the answer to that, the server has the half as well."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(f"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET {path} HTTP/1.1\r\n".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await reader.readuntil(b"}")
     return reader, writer
 
 
 async def finish_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
     writer.write(b"Host: localhost\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     return answer.decode()

@@ -59,12 +59,12 @@ class Ffmpeg:
         await self._process.wait()
         await self._reader
 
-    async def shows(self, size: str, more: int, within: float = 15) -> None:
+    async def shows(self, size: str, more: int, within: float = 40) -> None:
         """Until it has shown `more` pictures of this size from now on."""
         wanted = self.frames[size] + more
         await self._until(lambda: self.frames[size] >= wanted, within, f"{more} more frames of {size}")
 
-    async def says(self, text: str, within: float = 15) -> None:
+    async def says(self, text: str, within: float = 40) -> None:
         await self._until(lambda: any(text in line for line in self.said), within, text)
 
     async def ends(self, within: float = 40) -> int:
