@@ -1,8 +1,14 @@
-"""A reader of the events who reads slowly, or not at all."""
+"""Readers of the events who read slowly, or not at all, and those for whom there is nothing new."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
-from fastrelay.endpoints.events import SLOW, Reader
+import pytest
+
+from fastrelay.endpoints import events
+from fastrelay.endpoints.auth import Access
+from fastrelay.endpoints.events import SLOW, EventsEndpoint, Reader
+from fastrelay.wire.request import Request
 
 
 class Socket:
@@ -84,3 +90,42 @@ def test_the_end_comes_in_order_unless_it_would_cut_a_message() -> None:
         reader.offer(b"abc", 0.0)
         reader.finish()
     assert (whole.ended, cut.ended) == ("finish", "reset")
+
+
+@pytest.fixture
+async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EventsEndpoint]:
+    """Where nothing runs, with updates that come fast."""
+    monkeypatch.setattr(events, "EVERY", 0.01)
+    monkeypatch.setattr(events, "KEEP_ALIVE", 0.05)
+    made = EventsEndpoint(list, Access(None))
+    made.start()
+    yield made
+    made.stop()
+
+
+def attached(endpoint: EventsEndpoint, socket: Socket) -> Socket:
+    peer = ("127.0.0.1", 1)
+    endpoint.read(Request("GET", "/api/events", "/api/events", {}, {}, peer, peer)).attach(socket, b"")
+    return socket
+
+
+async def until(predicate: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not predicate():  # noqa: ASYNC110  # nothing announces it
+            await asyncio.sleep(0.005)
+
+
+async def test_who_missed_an_update_gets_the_whole_picture_again(endpoint: EventsEndpoint) -> None:
+    other, slow = attached(endpoint, Socket(1 << 20)), attached(endpoint, Socket(1))
+    await until(lambda: b"event: update" in other.got)
+    slow.room = 1 << 20
+    assert slow.writable is not None
+    slow.writable()
+    await until(lambda: slow.got.count(b"event: snapshot") == 2)
+    assert other.got.count(b"event: snapshot") == 1
+
+
+async def test_where_nothing_is_new_a_comment_shows_that_the_connection_is_in_use(endpoint: EventsEndpoint) -> None:
+    reader = attached(endpoint, Socket(1 << 20))
+    await until(lambda: reader.got.count(b": nothing new") == 2)
+    assert reader.got.count(b"event: update") == 1

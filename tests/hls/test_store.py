@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fastrelay.hls.discontinuities import Discontinuities
 from fastrelay.hls.m3u8 import Media, parse
 from fastrelay.hls.segment import Segment
-from fastrelay.hls.store import Memory, Store
+from fastrelay.hls.store import REPORT_EVERY, Memory, Store
 from fastrelay.mpegts.opening import Opening
 
 PLENTY = 1 << 40
@@ -147,6 +147,17 @@ def test_grace_shrinks_first_where_it_ends_soonest() -> None:
     assert memory.shortened > 0
     assert len(one.listed) == 3
     assert len(other.listed) == 3
+
+
+def test_the_operator_hears_of_short_memory_once_a_minute() -> None:
+    memory = Memory(2_500)
+    made = Store(1_000.0, 6, memory)
+    now = fill(made, 4)
+    assert memory.report(0.0) == 2
+    fill(made, 3, now)
+    assert memory.report(REPORT_EVERY - 1) == 0
+    assert memory.report(REPORT_EVERY) == 3
+    assert memory.report(2 * REPORT_EVERY) == 0
 
 
 def test_listed_segments_go_when_nothing_else_is_left() -> None:
