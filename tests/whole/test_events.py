@@ -70,6 +70,10 @@ async def test_a_snapshot_then_what_changes_and_each_event_once() -> None:
         figures = reader.told[-1][1]["streams"][0]
         assert figures.keys() | {"events"} == status.keys()
         assert (figures["clients"], figures["clients_ts"], figures["clients_hls"]) == (1, 1, 0)
+        late = await Reader.of(server)
+        await late.until(bool)
+        assert (late.told[0][0], _state(late.told[:1])) == ("snapshot", "active")
+        late.viewer.close()
         viewer.close()
         await reader.until(lambda told: _state(told) == "idle")
         names = [

@@ -80,6 +80,30 @@ async def test_nobody_watches_and_nothing_is_asked() -> None:
         assert (await server.get("/api/streams/status")).json()["total_streams"] == 0
 
 
+async def test_who_comes_a_little_early_waits_for_the_next_version() -> None:
+    """Players count from another moment: with the old one, they would look again only half a target duration later."""
+    texts = [media_list(1, "a.ts", "b.ts", target=2)]
+    async with Origin() as origin, channels((origin.route("/list", changing(texts)),), hls=FOREVER) as server:
+        old, loop = await playlist(server), asyncio.get_running_loop()
+        due = loop.time() + 2
+        texts[0] = media_list(2, "b.ts", "c.ts", target=2)
+        await asyncio.sleep(due - 0.15 - loop.time())
+        assert await playlist(server) != old
+        assert origin.requests("/list") == 2
+
+
+async def test_where_nothing_is_new_the_next_look_comes_after_half_the_time() -> None:
+    text = media_list(1, "a.ts")
+    async with Origin() as origin, channels((origin.route("/list", body(text.encode(), PLAYLIST)),), hls=FOREVER) as it:
+        while origin.requests("/list") < 4:
+            await playlist(it)
+            await asyncio.sleep(0.02)
+        full, *halves = (later - before for before, later in pairwise(origin.ledger.began["/list"]))
+        assert full >= 0.98 and min(halves) >= 0.48
+        # A machine that stands still makes one of them longer.
+        assert min(halves) < 0.9
+
+
 async def test_a_segment_reaches_its_viewers_while_it_comes_in() -> None:
     data = SOURCE.packets(500)
     async with Origin() as origin:
@@ -355,6 +379,17 @@ async def test_players_that_wait_for_a_part_share_one_request() -> None:
         for query in ("_HLS_msn=9", "_HLS_msn=10&_HLS_part=1", "_HLS_msn=4000"):
             await playlist(server, f"{PATH}?{query}")
         assert len(asked) == 2
+
+
+async def test_a_provider_that_holds_nothing_back_is_not_asked_again_and_again() -> None:
+    """It says that it can, and answers at once with what is known."""
+    can = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES"
+    text = media_list(1, "a.ts", "b.ts", target=4).replace("#EXTM3U", f"#EXTM3U\n{can}")
+    async with Origin() as origin, channels((origin.route("/list", body(text.encode(), PLAYLIST)),), hls=FOREVER) as it:
+        seen = await playlist(it)
+        for _ in range(3):
+            assert await playlist(it, f"{PATH}?_HLS_msn=3") == seen
+        assert origin.requests("/list") == 2
 
 
 KEY = '#EXT-X-KEY:METHOD=AES-128,URI="encryptionKey.key"'
