@@ -188,6 +188,19 @@ async def test_an_export_in_pieces_is_the_whole_list(catalogue: Catalogue) -> No
     assert lines[1::2] == [f"http://me/{n}?t" for n in range(1, 12)]
 
 
+async def test_the_header_of_all_lists_says_no_password(catalogue: Catalogue) -> None:
+    account = "http://guide.example/xmltv.php?username=me&password=mine"
+    catalogue.lists["http://lists.example/one"] = (
+        f'#EXTM3U url-tvg="{account},http://open.example/guide.xml" m3u-autoload="1" catchup-source="{account}"\n'
+        + entry("A")
+    )
+    await catalogue.playlists.import_entry(PlaylistEntry(name="one", url="http://lists.example/one"))
+    assert dict(await catalogue.channels.header()) == {
+        "url-tvg": "http://open.example/guide.xml",
+        "m3u-autoload": "1",
+    }
+
+
 async def test_a_failure_leaves_everything_as_it_was(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "ROWS", 2)
     before = [entry(f"{n}") for n in range(5)]
