@@ -31,6 +31,8 @@ Position = tuple[int, int]
 """A media sequence number and how many of that segment's parts are there."""
 
 _VARIABLE = re.compile(r"\{\$([A-Za-z0-9_-]+)\}")
+_VARIABLES_MAX = 8 << 20
+"""Characters that all variables put in may have: some defined by others ten times each would soon fill the memory."""
 _LINE = re.compile(rf"([^\r\n]*)({LINE_END.pattern}|$)")
 
 
@@ -95,6 +97,8 @@ class Rewriter:
         self._begun = False
         self._imported = imported
         self._variables: dict[str, str] = {}
+        self._put_in = 0
+        """Characters of the variables put in so far."""
         self._literal: list[str] = []
         self._pieces: list[str] = []
         self._names: list[str] = []
@@ -133,7 +137,7 @@ class Rewriter:
 
     def _take(self, line: str, ending: str) -> None:
         if "{$" in line and self._variables:
-            line = _VARIABLE.sub(lambda match: self._variables.get(match[1], match[0]), line)
+            line = _VARIABLE.sub(self._value, line)
         plain = line.strip()
         if plain.startswith("#EXT"):
             tag, _, value = plain.partition(":")
@@ -150,6 +154,14 @@ class Rewriter:
         else:
             self._literal.append(line)
         self._literal.append(ending)
+
+    def _value(self, reference: re.Match[str]) -> str:
+        """What stands in place of a variable reference (RFC 8216bis §4.3); an unknown one stays."""
+        value = self._variables.get(reference[1], reference[0])
+        self._put_in += len(value)
+        if self._put_in > _VARIABLES_MAX:
+            raise PlaylistError(f"the variables of the playlist are longer than the {_VARIABLES_MAX >> 20} MiB allowed")
+        return value
 
     def _define(self, found: Mapping[str, str]) -> None:
         """EXT-X-DEFINE (RFC 8216bis §4.4.2.3)."""
@@ -178,18 +190,23 @@ class Rewriter:
         self._literal.append(behind)
 
     def _tag(self, tag: str, line: str) -> None:
-        roles = _URIS.get(tag)
-        done = 0
+        """A line that may hold URIs in its attributes, each attribute once (RFC 8216 §4.2)."""
+        roles = _URIS.get(tag, {})
         start = line.find(":") + 1
+        done = 0
+        given: set[str] = set()
         for match in ATTRIBUTE.finditer(line, start) if roles and start else ():
-            role = roles.get(match[1].upper()) if roles else None
-            group = 2 if match[2] is not None else 3
-            if role is None or not match[group].strip():
+            attribute, group = match[1].upper(), 2 if match[2] is not None else 3
+            role, uri = roles.get(attribute), match[group].strip()
+            if role is None or not uri:
                 continue
+            if attribute in given:
+                raise PlaylistError(f"the playlist has an {tag[1:]} with more than one {attribute}")
+            given.add(attribute)
             self._literal.append(line[done : match.start(group)])
-            name = self._mention(match[group].strip(), role)
+            name = self._mention(uri, role)
             done = match.end(group)
-            self._list_ranged(tag, name, match[group].strip(), line[start:])
+            self._list_ranged(tag, name, uri, line[start:])
         self._literal.append(line[done:])
 
     def _list_ranged(self, tag: str, name: str | None, uri: str, value: str) -> None:

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrelay.errors import FormatError
+from fastrelay.hls.lexis import attributes
 from fastrelay.hls.m3u8 import Master, Media, PlaylistError, parse
 from fastrelay.hls.m3u8_model import Key
 from tests.media import ROOT, media
@@ -278,6 +280,19 @@ def test_attribute_lists() -> None:
     assert (variant.bandwidth, variant.codecs, variant.resolution) == (12, ("avc1.4d401e", "mp4a.40.2"), (640, 360))
     assert variant.audio == rendition.group == "a,b"
     assert rendition.default and rendition.uri == "http://h/d/a.m3u8"
+
+
+@pytest.mark.parametrize("piece", ["a", "a ", "=", '"', "a=", "-", 'A="b"'])
+def test_no_attribute_list_takes_out_of_proportion(piece: str) -> None:
+    """Against an ordinary one as long as this one. What is quadratic would take hundreds of times as long."""
+
+    def seconds(text: str) -> float:
+        text *= 20_000 // len(text)
+        started = time.perf_counter()
+        attributes(text)
+        return time.perf_counter() - started
+
+    assert seconds(piece) < 30 * seconds('A="b",')
 
 
 def test_of_several_key_formats_the_plain_one_is_taken() -> None:

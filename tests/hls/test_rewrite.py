@@ -188,6 +188,13 @@ def test_variables_are_put_in_and_not_passed_on() -> None:
     assert found.variables == {"path": "secret/token", "host": "http://h2", "key": "1"}
 
 
+def test_variables_of_variables_end_before_the_memory_does() -> None:
+    """Each is ten times the one before; the last would be 100 MB here, and a hundred lines more of it anything."""
+    tens = "".join(f'#EXT-X-DEFINE:NAME="v{at}",VALUE="{f"{{$v{at - 1}}}" * 10}"\n' for at in range(1, 8))
+    with pytest.raises(PlaylistError, match="variables of the playlist are longer than the 8 MiB"):
+        rewrite(f'#EXTM3U\n#EXT-X-DEFINE:NAME="v0",VALUE="0123456789"\n{tens}#EXTINF:4,\na.ts\n')
+
+
 def test_steering_between_the_provider_s_hosts_is_left_out() -> None:
     steered = MASTER.replace("#EXTM3U\n", '#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI="/steer?token=x"\n')
     assert rewrite(steered).text() == rewrite(MASTER).text()
@@ -201,6 +208,7 @@ def test_steering_between_the_provider_s_hosts_is_left_out() -> None:
         ("#EXTM3U\n", "neither segments nor variants"),
         ("#EXTM3U\n#EXTINF:-1,Channel\nhttp://x/\n", "list of channels"),
         ("#EXTM3U\n#EXT-X-STREAM-INF:\na\n#EXTINF:1,\nb\n", "both"),
+        ('#EXTM3U\n#EXT-X-MAP:URI="a",URI="b"\n#EXTINF:1,\nc\n', "EXT-X-MAP with more than one URI"),
     ],
 )
 def test_what_is_no_playlist_is_refused(text: str, reason: str) -> None:
