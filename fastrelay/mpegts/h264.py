@@ -1,5 +1,6 @@
 """Random access in H.264, which has more than one way to begin: not every stream has IDR pictures."""
 
+from fastrelay.mpegts.bits import Bits, unescaped
 from fastrelay.mpegts.units import ParameterisedUnits, Verdict
 
 _SLICE_HEAD = 16
@@ -66,14 +67,9 @@ class H264(ParameterisedUnits):
         return False
 
 
-def _unescaped(data: bytes) -> bytes:
-    """Without emulation prevention bytes (ISO 14496-10 §7.4.1)."""
-    return data.replace(b"\x00\x00\x03", b"\x00\x00")
-
-
 def _has_recovery_point(sei: bytes) -> bool:
     """Whether one of the messages in a SEI unit has payload type 6 (ISO 14496-10 §7.3.2.3, §D.1.7)."""
-    data = _unescaped(sei[1:_LONGEST_SEI])
+    data = unescaped(sei[1:_LONGEST_SEI])
     at = 0
     while at + 2 <= len(data):
         kind, at = _sei_number(data, at)
@@ -97,15 +93,9 @@ def _sei_number(data: bytes, at: int) -> tuple[int, int]:
 
 def _slice_type(unit: bytes) -> int:
     """slice_type of a slice (ISO 14496-10 §7.3.3): the second Exp-Golomb number of its head; -1 if it is cut off."""
-    head = _unescaped(unit[1:_SLICE_HEAD])
-    bits = f"{int.from_bytes(head):0{8 * len(head)}b}" if head else ""
-    first = _exp_golomb_end(bits, 0)
-    end = _exp_golomb_end(bits, first)
-    middle = first + (end - first) // 2
-    return int(bits[middle:end], 2) - 1 if end <= len(bits) and middle < end else -1
-
-
-def _exp_golomb_end(bits: str, start: int) -> int:
-    """Where the Exp-Golomb number at `start` ends (§9.1): n zeros, then n + 1 bits. Past the end if it is cut off."""
-    one = bits.find("1", start)
-    return 2 * one - start + 1 if one >= 0 else len(bits) + 1
+    bits = Bits(unescaped(unit[1:_SLICE_HEAD]))
+    try:
+        bits.skip_ue(1)
+        return bits.ue()
+    except EOFError:
+        return -1

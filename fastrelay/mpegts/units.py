@@ -46,8 +46,8 @@ class Units:
         return None
 
     def _is_certain(self, unit: bytes) -> bool:
-        """Whether enough is there of the last unit; zeros at its end may be part of the next start code."""
-        size = len(unit.rstrip(b"\x00"))
+        """Whether enough is there of the last unit; two zeros at its end may be part of the next start code."""
+        size = max(len(unit) - 2, len(unit.rstrip(b"\x00")))
         return size >= self._header and size >= self._needed(unit)
 
     def finish(self) -> bool:

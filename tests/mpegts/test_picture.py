@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastrelay.mpegts.h264 import H264
 from fastrelay.mpegts.picture import Picture, picture_rules
 from fastrelay.mpegts.units import MAX_ACCESS_UNIT
 from tests.mpegts.build import (
@@ -177,12 +178,23 @@ def test_an_endless_unit_is_given_up(codec: str) -> None:
         assert fed <= MAX_ACCESS_UNIT
 
 
+def test_zeros_behind_a_start_code_are_not_kept() -> None:
+    """All of them would be looked at again with each packet."""
+    rules = H264()
+    rules.start(False)
+    rules.feed(b"\x00\x00\x01")
+    for _ in range(100):
+        assert rules.feed(bytes(184)) is None
+        assert len(rules._tail) < 184
+    assert rules.feed(SETS + H264_IDR) is True
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     st.sampled_from(["h264", "hevc", "vvc", "mpeg2video", "vc1"]),
     st.lists(
         st.binary(max_size=60)
-        | st.sampled_from([b"\0\0\1", b"\0\0\1\x06\x06", b"\0\0\1\x67", b"\0\0\1\x41", b"\0\0", b"\1"]),
+        | st.sampled_from([b"\0\0\1", b"\0\0\1\x06\x06", b"\0\0\1\x67", b"\0\0\1\x41", b"\0\0", b"\1", bytes(9)]),
         max_size=30,
     ),
 )
