@@ -1,5 +1,6 @@
 """What video says about itself in front of its pictures: profile, picture size, frame rate."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fastrelay.mpegts.bits import Bits, unescaped
@@ -16,18 +17,21 @@ class VideoHeader(NamedTuple):
 
 def parse_h264_sps(unit: bytes) -> VideoHeader | None:
     """What a sequence parameter set (ISO 14496-10 §7.3.2.1.1), NAL header included, says; None if it is damaged."""
-    try:
-        return _h264_sps(unescaped(unit))
-    except EOFError:
-        return None
+    return _parsed(_h264_sps, unit)
 
 
 def parse_hevc_sps(unit: bytes) -> VideoHeader | None:
     """The same for a sequence parameter set of HEVC (ISO 23008-2 §7.3.2.2)."""
+    return _parsed(_hevc_sps, unit)
+
+
+def _parsed(parse: Callable[[bytes], VideoHeader], unit: bytes) -> VideoHeader | None:
     try:
-        return _hevc_sps(unescaped(unit))
+        header = parse(unescaped(unit))
     except EOFError:
         return None
+    # Damaged bits may well read as a picture of which more is cropped than there is.
+    return header if header.width > 0 and header.height > 0 else None
 
 
 _WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
@@ -35,7 +39,6 @@ _WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 13
 
 _SUBSAMPLING = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
 """Luma samples per chroma sample, across and down, by chroma_format_idc."""
-
 
 _FASTEST = 300
 """Pictures per second (level 6.2 of H.264 and HEVC)."""
@@ -225,7 +228,10 @@ _MPEG_FRAME_RATES = (None, 24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 6
 
 
 def parse_sequence_header(unit: bytes, mpeg1: bool) -> VideoHeader | None:
-    """What a sequence header of MPEG-1 or MPEG-2 video (ISO 13818-2 §6.2.2.1), its start code value included, says."""
+    """What a sequence header of MPEG-1 or MPEG-2 video (ISO 13818-2 §6.2.2.1), its start code value included, says.
+
+    None if it is cut off.
+    """
     if len(unit) < 5:
         return None
     bits = Bits(unit[1:5])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastrelay.mpegts.marks import Scanner
 from fastrelay.mpegts.opening import Opening, read_opening
-from fastrelay.mpegts.parameter_sets import parse_h264_sps, parse_hevc_sps, parse_sequence_header
+from fastrelay.mpegts.parameter_sets import VideoHeader, parse_h264_sps, parse_hevc_sps, parse_sequence_header
 from fastrelay.mpegts.pids import pids_of
 from tests.kit.clips import clip, ffprobe
 from tests.media import media
@@ -121,6 +121,14 @@ def test_a_stream_that_cannot_be_named_leaves_all_unnamed() -> None:
     streams = tuple(type(one)(one.pid, 0x83 if one == aac else one.stream_type, b"") for one in scanner.program.streams)
     program = type(scanner.program)(1, 2, 3, streams, 0)
     assert read_opening(data, pids_of(data), program).codecs == ()
+
+
+def test_a_picture_cropped_to_less_than_nothing_is_damaged() -> None:
+    """One macroblock wide and high, without cropping and with 20 samples of chroma cropped on the left."""
+    start = b"\x67\x42\x00\x1f"
+    whole, cropped = "1101110111000", "1101110111010000101011110"
+    heads = [parse_h264_sps(start + int(bits.ljust(32, "0"), 2).to_bytes(4)) for bits in (whole, cropped)]
+    assert heads == [VideoHeader("avc1.42001f", 16, 16, None), None]
 
 
 @settings(max_examples=300, deadline=None)
