@@ -87,16 +87,18 @@ class Entry:
 class Parser:
     """Takes a list's bytes in any pieces; holds one unfinished line and one unfinished entry, never the list.
 
-    `base` is the list's own URL: relative URLs are resolved against it, or stay as they are without one.
+    `base` is the list's own URL: relative URLs are resolved against it, or stay as they are without one. A line of
+    more than `line_max` bytes is rejected.
     """
 
-    def __init__(self, base: str | None = None) -> None:
+    def __init__(self, base: str | None = None, line_max: int = LINE_MAX) -> None:
         self.header: list[tuple[str, str]] = []
         """Attributes of #EXTM3U."""
         self.rejections: list[Rejection] = []
         """The first ones; `rejected` counts all."""
         self.rejected = 0
         self._base = base
+        self._line_max = line_max
         self._rest = b""
         self._skipping = False
         self._line = 0
@@ -110,7 +112,7 @@ class Parser:
         """The entries that are complete now. Raises NotAListError."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         entries = list(self._entries(lines))
-        if len(self._rest) > LINE_MAX:
+        if len(self._rest) > self._line_max:
             self._rest, self._skipping = b"", True
         return entries
 
@@ -128,9 +130,9 @@ class Parser:
     def _entries(self, lines: Iterable[bytes]) -> Iterator[Entry]:
         for raw in lines:
             self._line += 1
-            if self._skipping or len(raw) > LINE_MAX:
+            if self._skipping or len(raw) > self._line_max:
                 self._skipping = False
-                self._reject(self._line, f"a line longer than {LINE_MAX >> 10} KiB")
+                self._reject(self._line, f"a line longer than {self._line_max >> 10} KiB")
                 self._spoilt, self._begun = True, None
                 continue
             if self._line == 1:
@@ -330,7 +332,7 @@ def _wanted_headers(directives: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def read_entry(text: str, url: str) -> Entry:
-    """The entry whose lines `write_entry` wrote."""
-    parser = Parser()
-    entries = parser.feed(f"{text}{url}\n".encode())
-    return entries[0]
+    """The entry whose lines `write_entry` wrote; `url` is its own, or that of `source_url`."""
+    lines = f"{text}{url}\n".encode()
+    # What was read within bounds may be longer when it is written: Latin-1 as UTF-8, values with quotes, the headers.
+    return Parser(line_max=len(lines)).feed(lines)[0]

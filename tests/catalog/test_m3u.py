@@ -260,6 +260,16 @@ def test_viewers_do_not_get_the_providers_credentials() -> None:
     assert (shown.attributes, shown.directives) == (kept, directives[:2])
 
 
+@pytest.mark.parametrize(
+    ("attributes", "name"), [(b"a=b " * 60_000, b"N"), (b"", b"\xe9" * 200_000), (b"a " * 100_000, b"N")]
+)
+def test_an_entry_that_is_longer_when_written_can_be_read(attributes: bytes, name: bytes) -> None:
+    (entry,), _ = parse(b"#EXTM3U\n#EXTINF:-1 " + attributes + b"," + name + b"\nhttp://a/1\n")
+    assert len(write_entry(entry).encode()) > LINE_MAX
+    again = read_entry(write_entry(entry), entry.url)
+    assert (again.name, again.attributes, again.url) == (entry.name, entry.attributes, entry.url)
+
+
 def test_the_real_list_survives_being_written() -> None:
     entries, parser = parse(Path(media("iptv/free-tv.m3u8")).read_bytes())
     assert (len(entries), parser.rejected) == (2059, 0)
