@@ -10,8 +10,8 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -171,18 +171,28 @@ class Playlists:
 
     def new_file(self) -> Path:
         """The name of a file for a list that is on its way; whoever asks deletes it."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._disk_errors():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._folder / secrets.token_hex(8)
 
     @asynccontextmanager
     async def work_folder(self) -> AsyncIterator[Path]:
         """A new folder for files in work, removed in the end."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(dir=self._folder))
+        with self._disk_errors():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = Path(tempfile.mkdtemp(dir=self._folder))
+            try:
+                yield path
+            finally:
+                await to_the_end(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """A full disk is no reason to give a list up for good."""
         try:
-            yield path
-        finally:
-            await to_the_end(asyncio.to_thread(shutil.rmtree, path, ignore_errors=True))
+            yield
+        except OSError as error:
+            raise StorageError(f"the folder {self._folder} cannot be used: {error.strerror}") from error
 
     async def _to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run to the end even when the caller is cancelled, as when its client hangs up; only `stop` ends it early."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import errno
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
@@ -268,6 +269,25 @@ async def test_a_list_that_is_not_there(catalogue: Catalogue) -> None:
         await catalogue.playlists.refresh(made.id)
     kept = await catalogue.playlists.get(made.id)
     assert (kept.failure, kept.current) == ("nobody there", made.current)
+
+
+async def test_a_full_disk_is_told_and_a_list_lives_on(catalogue: Catalogue) -> None:
+    """Whoever keeps the list up to date tries again after any of our errors, and after no other."""
+
+    async def full(url: str, path: Path) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = await catalogue.take("p", entry("A"))
+    playlists = Playlists(catalogue.store, catalogue.folder / "incoming", full, catalogue.imported)
+    with pytest.raises(StorageError, match="No space left"):
+        await playlists.refresh(made.id)
+    assert "No space left" in str((await catalogue.playlists.get(made.id)).failure)
+    await asyncio.to_thread((catalogue.folder / "file").touch)
+    playlists = Playlists(catalogue.store, catalogue.folder / "file", full, catalogue.imported)
+    with pytest.raises(StorageError, match="File exists"):
+        await playlists.refresh(made.id)
+    with pytest.raises(StorageError, match="File exists"):
+        playlists.new_file()
 
 
 async def test_an_import_that_was_cut_off_is_swept_up(catalogue: Catalogue) -> None:
