@@ -20,7 +20,8 @@ RESOURCE_LIMIT = 64 << 20
 REMEMBERED = 1.0
 """Seconds for which a failure is everybody's answer: a missing segment may be there a moment later."""
 _TEXT_LIMIT = 8 << 20  # of what comes compressed: subtitles, lists
-_CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)")
+# No more digits than a number may have: int() refuses thousands of them.
+_CONTENT_RANGE = re.compile(r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
 class Fetch:

@@ -445,6 +445,22 @@ async def test_byte_ranges_are_fetched_as_listed() -> None:
         assert frames > 100, errors
 
 
+async def test_a_range_of_thousands_of_digits_is_as_good_as_none() -> None:
+    async def endless(exchange: Exchange) -> None:
+        fields = (("Content-Length", "188"), ("Content-Range", f"bytes 0-{'9' * 5000}/*"))
+        await exchange.head(206, ("Content-Type", "video/mp2t"), *fields)
+        await exchange.send(SOURCE.packets(1))
+
+    async with Origin() as origin:
+        text = media_list(1, "s.ts").replace("#EXTINF:1,", "#EXTINF:1,\n#EXT-X-BYTERANGE:188@188")
+        origin.route("/list", body(text.encode(), PLAYLIST))
+        origin.route("/s.ts", endless)
+        async with channels((origin.url("/list"),), hls=FOREVER) as server:
+            (name,) = uris(await playlist(server))
+            reply = await server.get(BELOW + name, Range="bytes=188-375")
+            assert (reply.status, reply.body) == (206, SOURCE.packets(1))
+
+
 async def test_playlists_of_every_kind_are_passed_or_refused() -> None:
     paths = sorted(media("playlists").glob("*.m3u8"))
     async with Origin() as origin:
