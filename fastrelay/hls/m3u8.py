@@ -51,8 +51,6 @@ class _Reader:
         self._media_sequence = 0
         self._discontinuity_sequence = 0
         self._ended = False
-        self._playlist_type: str | None = None
-        self._start: float | None = None
         self._i_frames_only = False
         self._variants: list[Variant] = []
         self._renditions: list[Rendition] = []
@@ -111,8 +109,6 @@ class _Reader:
             media_sequence=self._media_sequence,
             discontinuity_sequence=self._discontinuity_sequence,
             ended=self._ended,
-            playlist_type=self._playlist_type,
-            start_offset=self._start,
             i_frames_only=self._i_frames_only,
         )
 
@@ -168,8 +164,6 @@ class _Reader:
             codecs=tuple(codec for codec in codecs if codec),
             resolution=(int(size[1]), int(size[2])) if size else None,
             audio=found.get("AUDIO"),
-            video=found.get("VIDEO"),
-            subtitles=found.get("SUBTITLES"),
         )
 
     # --- one method for each tag that matters, in the order of the RFC ---
@@ -235,10 +229,6 @@ class _Reader:
     def _endlist(self, _value: str) -> None:
         self._ended = True
 
-    def _type(self, value: str) -> None:
-        kind = value.strip().upper()
-        self._playlist_type = kind if kind in ("VOD", "EVENT") else self._playlist_type
-
     def _i_frames(self, _value: str) -> None:
         self._i_frames_only = True
 
@@ -252,7 +242,6 @@ class _Reader:
                 language=found.get("LANGUAGE"),
                 uri=self._absolute(found["URI"]) if found.get("URI") else None,
                 default=found.get("DEFAULT") == "YES",
-                autoselect=found.get("AUTOSELECT") == "YES",
             )
         )
 
@@ -264,11 +253,8 @@ class _Reader:
         if found.get("URI"):
             self._i_frame_variants.append(self._variant(found, self._absolute(found["URI"])))
 
-    def _start_tag(self, value: str) -> None:
-        self._start = seconds(attributes(value).get("TIME-OFFSET", ""))
 
-
-# Tags that are not here (low latency parts, date ranges, versions, …) change nothing of what is read.
+# Tags that are not here (low latency parts, date ranges, where to start, …) change nothing of what is read.
 _TAGS: dict[str, Callable[[_Reader, str], None]] = {
     "#EXTINF": _Reader._extinf,
     "#EXT-X-BYTERANGE": _Reader._byterange,
@@ -282,10 +268,8 @@ _TAGS: dict[str, Callable[[_Reader, str], None]] = {
     "#EXT-X-MEDIA-SEQUENCE": _Reader._sequence,
     "#EXT-X-DISCONTINUITY-SEQUENCE": _Reader._discontinuities,
     "#EXT-X-ENDLIST": _Reader._endlist,
-    "#EXT-X-PLAYLIST-TYPE": _Reader._type,
     "#EXT-X-I-FRAMES-ONLY": _Reader._i_frames,
     "#EXT-X-MEDIA": _Reader._rendition,
     "#EXT-X-STREAM-INF": _Reader._stream_inf,
     "#EXT-X-I-FRAME-STREAM-INF": _Reader._i_frame_stream_inf,
-    "#EXT-X-START": _Reader._start_tag,
 }

@@ -49,22 +49,18 @@ class Media:
     media_sequence: int = 0
     discontinuity_sequence: int = 0
     ended: bool = False
-    playlist_type: str | None = None
-    start_offset: float | None = None
     i_frames_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """EXT-X-STREAM-INF (§4.3.4.2); `bandwidth` in bits per second, 0 when not given. Groups are names or None."""
+    """EXT-X-STREAM-INF (§4.3.4.2); `bandwidth` in bits per second, 0 when not given, `audio` a group's name."""
 
     uri: str
     bandwidth: int = 0
     codecs: tuple[str, ...] = ()
     resolution: tuple[int, int] | None = None
     audio: str | None = None
-    video: str | None = None
-    subtitles: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,6 @@ class Rendition:
     language: str | None = None
     uri: str | None = None
     default: bool = False
-    autoselect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
