@@ -25,7 +25,10 @@ export function start() {
     event.preventDefault();
     work(ui, name.value, () => api('/api/playlists', { method: 'POST', json: { name: name.value, url: url.value } }));
   });
-  file.addEventListener('change', () => importFile(ui, file.files[0]));
+  file.addEventListener('change', () => {
+    if (file.files[0]) importFile(ui, file.files[0]);
+    file.value = ''; // or the same file could not be chosen once more
+  });
   drop.addEventListener('dragover', (event) => {
     event.preventDefault();
     drop.classList.add('over');
@@ -87,7 +90,7 @@ export async function show() {
 }
 
 function line(list) {
-  const name = el('b');
+  const name = el('b', { dir: 'auto' });
   const about = el('span', { class: 'about' });
   const failure = el('p', { class: 'error' });
   const rejected = el('details', { hidden: true }, el('summary'), el('ul'));
