@@ -36,6 +36,7 @@ RETRY_AFTER = 1.0
 OTHER_AFTER = 10.0
 """… and for which a source that is no HLS is not asked again."""
 _MISSED = 2
+"""Polls in a row without news before a source may be left: one alone may have come too early."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastrelay.sources.http_url import Headers
 
 PLAYLIST_LIMIT = 2 << 20
+"""Bytes of a playlist, unpacked."""
 PATIENCE = 3
 """Target durations for which an old version is better than none."""
 MASTER_SECONDS = 60.0
@@ -27,7 +28,9 @@ MASTER_SECONDS = 60.0
 LEAST_GRACE, MOST_GRACE = 5.0, 60.0
 """Seconds for which what has left a playlist can be asked for, at least, and at most where the playlist is longer."""
 _LEAST_PAUSE = 0.1
+"""Seconds between two polls, whatever the playlist says."""
 _SLACK_MAX = 0.5
+"""Seconds by which a viewer may come too early and still have a poll."""
 _STEP = 100
 """Lines rewritten in one go: some milliseconds."""
 _RENDERED_MAX = 1 << 20
@@ -141,7 +144,7 @@ class Playlist:
         return MASTER_SECONDS if rewritten.master else max(rewritten.target, _LEAST_PAUSE)
 
     async def get(self, wanted: Position | None = None) -> Version:
-        """The playlist as the source has it now, or had within its reload time.
+        """The playlist as the source has it now, or had within its reload time (RFC 8216 §6.3.4).
 
         `wanted` is the segment and part that a low-latency player waits for (RFC 8216bis §6.2.5.2): where the source
         can hold requests back, this one is. All who wait share one request upstream, for the next part, until theirs is
