@@ -11,7 +11,8 @@ from fastrelay.mpegts.clock import TICKS_PER_SECOND, ticks_between
 from fastrelay.mpegts.codecs import codec_of
 from fastrelay.mpegts.packet import PACKET_SIZE
 from fastrelay.mpegts.pids import pids_of
-from fastrelay.mpegts.programs import main_stream
+from fastrelay.mpegts.programs import main_stream, stand_in_stream
+from fastrelay.mpegts.psi import ElementaryStream
 from fastrelay.mpegts.timeline import Moment, last_step, timeline, usual_step
 
 STRETCH = 1.5
@@ -54,6 +55,8 @@ class Point:
     tables: Tables
     random_access: bool = True
     discontinuity: bool = False
+    by_stand_in: bool = False
+    """An access unit of the stream that stands in for the main one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +299,8 @@ class Segmenter:
     def _cut_between(self, end: int) -> bool:
         """Cut at the last access unit within the limit that begins before `end`, no random-access point as it is.
 
-        Before that, where stamps jump or there is a hole in time: what follows does not continue.
+        Before that, where stamps jump or there is a hole in time: what follows does not continue. Where the pictures
+        have stopped and the sound goes on, there is no hole: the sound says where to cut.
         """
         start = self._open
         assert start is not None
@@ -304,9 +308,10 @@ class Segmenter:
         limit = self._limit
         late = next((index for index, moment in enumerate(moments) if moment.seconds > limit or moment.jumped), None)
         index = len(moments) - 1 if late is None else late - 1
-        if late is not None and (
-            index == 0 or moments[late].jumped or moments[late].seconds - moments[index].seconds > HOLE
-        ):
+        jumped = late is not None and moments[late].jumped
+        if (index <= 0 or start.by_stand_in) and not jumped and self._cut_by_stand_in(end):
+            return True
+        if late is not None and (index == 0 or jumped or self._is_hole(moments[index], moments[late])):
             whole = moments[index].seconds + self._step_of(moments[:late])
             self._cut(replace(self._point(moments[late]), discontinuity=True), whole)
         elif index > 0:
@@ -314,6 +319,22 @@ class Segmenter:
         else:
             return False
         return True
+
+    def _cut_by_stand_in(self, end: int) -> bool:
+        """The same at the access units of the stream that stands in for the main one."""
+        fitting = [moment for moment in self._stand_in(end) if 0 < moment.seconds <= self._limit]
+        if not fitting:
+            return False
+        # Its stamps need not be on the time line of the main stream.
+        self._cut(replace(self._point(fitting[-1]), dts=None, by_stand_in=True), fitting[-1].seconds)
+        return True
+
+    def _is_hole(self, before: Moment, after: Moment) -> bool:
+        """Whether nothing is heard, either, between two pictures that are far apart."""
+        if after.seconds - before.seconds <= HOLE:
+            return False
+        heard = [moment for moment in self._stand_in(after.offset) if moment.offset > before.offset]
+        return not heard or heard[-1].seconds - heard[0].seconds <= HOLE
 
     def _cut_at_jump(self, point: Point) -> None:
         """Cut at the access unit whose stamp jumped, somewhere behind the start and no later than `point`.
@@ -339,6 +360,9 @@ class Segmenter:
         while (start := self._open) is not None:
             moments = self._moments(start.position, end)
             whole = (moments[-1].seconds if moments else 0.0) + self._last_step(moments, end)
+            heard = self._stand_in(end)
+            if heard and (start.by_stand_in or heard[-1].seconds > whole + HOLE):
+                whole = max(whole, heard[-1].seconds + usual_step(heard))
             fits = whole <= self._limit + ROUNDS_DOWN and not any(moment.jumped for moment in moments)
             if fits or not self._cut_between(end):
                 self._end(end, whole)
@@ -358,10 +382,15 @@ class Segmenter:
     def _moments(self, start: int, end: int) -> list[Moment]:
         """The access units of the main stream that begin in [start, end); reads all of these bytes."""
         assert self._open is not None
-        main = main_stream(self._open.tables.program)
-        if main is None:
-            return []
-        return [moment._replace(offset=start + moment.offset) for moment in timeline(self._read(start, end), main.pid)]
+        return self._moments_of(main_stream(self._open.tables.program), start, end)
+
+    def _stand_in(self, end: int) -> list[Moment]:
+        """Those of the stream that stands in for it, from the start of the open segment on."""
+        assert self._open is not None
+        return self._moments_of(stand_in_stream(self._open.tables.program), self._open.position, end)
+
+    def _moments_of(self, stream: ElementaryStream | None, start: int, end: int) -> list[Moment]:
+        return timeline(self._read(start, end), stream.pid, start) if stream is not None else []
 
     def _point(self, moment: Moment) -> Point:
         """A place inside the open segment that is no random-access point."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastrelay.mpegts.clock import MediaClock
+from fastrelay.mpegts.clock import ProgramClock
 from fastrelay.mpegts.codecs import codec_of
 from fastrelay.mpegts.packet import RANDOM_ACCESS, SCRAMBLING, adaptation_flags, payload_at
 from fastrelay.mpegts.pes import NO_PES, PesHead, read_head
@@ -36,7 +36,7 @@ class AccessUnits:
     A scrambled access unit is no random-access point.
     """
 
-    def __init__(self, stream: ElementaryStream, clock: MediaClock) -> None:
+    def __init__(self, stream: ElementaryStream, clock: ProgramClock) -> None:
         codec = codec_of(stream)
         self.pid = stream.pid
         self.video = codec.kind == "video"
@@ -98,7 +98,7 @@ class AccessUnits:
     def _open(self, head: PesHead) -> None:
         """The PES head is complete: the access unit has its time now."""
         self._tick(head.dts)
-        self._seconds = self._clock.seconds
+        self._seconds = self._clock.main_seconds
         self.scrambled = head.scrambled
         if head.scrambled or (self.video and head is NO_PES):
             self.pending = None

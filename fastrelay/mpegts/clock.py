@@ -11,6 +11,11 @@ MAX_BACK = TICKS_PER_SECOND
 """A longer step back is another time line; a shorter one is reordering, or a muxer's jitter."""
 
 
+SILENCE = 5.0
+"""Seconds without a stamp of the main stream after which another one stands in for it. Some segments have all of their
+sound in front of their pictures, and a picture may stand for some seconds: neither is silence."""
+
+
 def ticks_between(earlier: int, later: int) -> int:
     """The signed shortest way from one stamp to another on the 33-bit circle, in ticks of 90 kHz."""
     return ((later - earlier + (WRAP >> 1)) & (WRAP - 1)) - (WRAP >> 1)
@@ -45,3 +50,53 @@ class MediaClock:
     def forget(self) -> None:
         """The next stamp continues nothing: it is neither a step nor a jump."""
         self._anchor = None
+
+
+class ProgramClock:
+    """The media time of a program: that of its main stream, as long as it is heard, then that of another one.
+
+    Of the one that stands in only what goes by counts, so the two need not be on one time line. `seconds` never goes
+    back, and a main stream that returns goes on from there.
+    """
+
+    __slots__ = ("_heard", "_main", "_offset", "_other", "main_seconds", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        """Now."""
+        self.main_seconds = 0.0
+        """At the last stamp of the main stream."""
+        self._main = MediaClock()
+        self._other = MediaClock()
+        self._offset = 0.0
+        """Seconds that passed while only the other one was heard."""
+        self._heard = 0.0
+        """Of the other clock, when the main stream was heard last."""
+
+    @property
+    def jumps(self) -> int:
+        return self._main.jumps
+
+    def tick(self, value: int) -> None:
+        """Take the next stamp of the main stream, in ticks of 90 kHz."""
+        jumps = self._main.jumps
+        self._main.tick(value)
+        if self._main.jumps > jumps:
+            self._offset = self.seconds - self._main.seconds
+        self._heard = self._other.seconds
+        self.main_seconds = self._main.seconds + self._offset
+        self.seconds = max(self.seconds, self.main_seconds)
+
+    def stand_in(self, value: int) -> None:
+        """Take the next stamp of the stream that stands in; it changes nothing while the main one is heard."""
+        self._other.tick(value)
+        silent = self._other.seconds - self._heard
+        if silent > SILENCE:
+            self.seconds = max(self.seconds, self.main_seconds + silent)
+
+    def forget(self) -> None:
+        """The next stamps continue nothing."""
+        self._main.forget()
+        self._other.forget()
+        self._offset = self.seconds - self._main.seconds
+        self._heard = self._other.seconds

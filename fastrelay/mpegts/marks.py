@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from fastrelay.mpegts.access import AccessUnits, Mark
-from fastrelay.mpegts.clock import MediaClock
+from fastrelay.mpegts.clock import ProgramClock
 from fastrelay.mpegts.codecs import Codec, codec_of
 from fastrelay.mpegts.continuity import Continuity
-from fastrelay.mpegts.packet import PACKET_SIZE, Buffer, pcr_at, pid_at
-from fastrelay.mpegts.programs import ProgramTables
+from fastrelay.mpegts.packet import PACKET_SIZE, SCRAMBLING, Buffer, payload_at, pcr_at, pid_at
+from fastrelay.mpegts.pes import read_head
+from fastrelay.mpegts.programs import ProgramTables, stand_in_stream
 from fastrelay.mpegts.psi import ElementaryStream, Program
 
 __all__ = ["Mark", "Scanner"]
@@ -24,8 +25,9 @@ class Scanner:
     """
 
     def __init__(self) -> None:
-        self.clock = MediaClock()
-        """By the DTS of the main stream: PCRs of restreamed channels are often broken. By PCR where there is none."""
+        self.clock = ProgramClock()
+        """By the DTS of the main stream: PCRs of restreamed channels are often broken. By PCR where there is none, and
+        by the sound where the main stream has fallen silent."""
         self.continuity = Continuity()
         self._start_over()
 
@@ -33,6 +35,7 @@ class Scanner:
         self._tables = ProgramTables()
         self._stream: ElementaryStream | None = None
         self._units: AccessUnits | None = None
+        self._stand_in: int | None = None
         self._watch()
 
     @property
@@ -149,6 +152,10 @@ class Scanner:
             return []
         if units.clocked_by_pcr and pid == self.program.pcr_pid and (pcr := pcr_at(packet, 0)) is not None:
             self.clock.tick(pcr)
+        if pid == self._stand_in and packet[1] & _UNIT_START and not packet[3] & SCRAMBLING:
+            head = read_head(packet[payload_at(packet, 0) :])
+            if head is not None and head.dts is not None:
+                self.clock.stand_in(head.dts)
         marks = []
         if pid == units.pid and packet[1] & _UNIT_START:
             marks = units.begin(packet, position, self.tables)
@@ -177,6 +184,8 @@ class Scanner:
         else:
             self._units.pending = None
         self._stream = main
+        stand_in = stand_in_stream(self.program) if self.program else None
+        self._stand_in = stand_in.pid if stand_in else None
         self._watch()
 
     def _watch(self) -> None:
@@ -187,8 +196,7 @@ class Scanner:
         if self._watching_pcr and self.program:
             whole.append(self.program.pcr_pid)
         headers = [header for pid in whole for header in (_header(pid, _UNIT_START), _header(pid))]
-        if units:
-            headers.append(_header(units.pid, _UNIT_START))
+        headers += [_header(pid, _UNIT_START) for pid in (units and units.pid, self._stand_in) if pid is not None]
         self._watched = tuple(dict.fromkeys(headers))
 
 

@@ -17,6 +17,13 @@ def main_stream(program: Program) -> ElementaryStream | None:
     return ranked[0] if ranked else None
 
 
+def stand_in_stream(program: Program) -> ElementaryStream | None:
+    """The stream that tells the time where the main one has fallen silent: the first audio that is not the main one."""
+    main = main_stream(program)
+    others = (stream for stream in program.streams if stream != main)
+    return next((stream for stream in others if codec_of(stream).kind == "audio"), None)
+
+
 def _rank(stream: ElementaryStream) -> int:
     kind = codec_of(stream).kind
     return _MAIN_KINDS.index(kind) if kind in _MAIN_KINDS else len(_MAIN_KINDS)

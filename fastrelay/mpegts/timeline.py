@@ -18,7 +18,7 @@ class Moment(NamedTuple):
     """An access unit with a time stamp. `seconds` count from the first one, wraps and jumps left out."""
 
     offset: int
-    """Bytes from the start of the stretch to the packet in which it begins."""
+    """Position of the packet in which it begins."""
     seconds: float
     dts: int
     """Ticks of 90 kHz; the PTS where there is no DTS."""
@@ -26,8 +26,11 @@ class Moment(NamedTuple):
     """Its time does not continue that of the one before."""
 
 
-def timeline(packets: bytes, pid: int) -> list[Moment]:
-    """The access units that begin in whole packets. Every PES packet is looked at: not for each byte that passes."""
+def timeline(packets: bytes, pid: int, position: int = 0) -> list[Moment]:
+    """The access units that begin in whole packets, the first of which is at `position`.
+
+    Every PES packet is looked at: not for each byte that passes.
+    """
     clock = MediaClock()
     moments = []
     for at in _starts(packets, pid):
@@ -36,7 +39,7 @@ def timeline(packets: bytes, pid: int) -> list[Moment]:
             continue
         jumps = clock.jumps
         clock.tick(head.dts)
-        moments.append(Moment(at, clock.seconds, head.dts, clock.jumps > jumps))
+        moments.append(Moment(position + at, clock.seconds, head.dts, clock.jumps > jumps))
     return moments
 
 

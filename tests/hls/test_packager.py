@@ -1,10 +1,12 @@
 """The packager on a stream's ring, as the server feeds it."""
 
+from pathlib import Path
+
 import pytest
 
 from fastrelay.hls.m3u8 import Media, parse
-from tests.hls.kit import CHUNK, Live, begins_with_tables, counter_errors, oracle, pmt_pids
-from tests.kit.clips import clip
+from tests.hls.kit import CHUNK, Live, begins_with_tables, counter_errors, oracle, packets, pid_of, pmt_pids
+from tests.kit.clips import clip, ffmpeg_decode
 from tests.media import media
 
 STREAMS = {
@@ -120,3 +122,26 @@ def test_the_end_of_a_finite_source() -> None:
     live.packager.finish(live.ring.head, live.ingest.index.seconds, live.now)
     assert live.store.playlist.endswith(b"#EXT-X-ENDLIST\n")
     assert sum(one.segment.duration for one in live.store.listed) == pytest.approx(12.0)
+
+
+def test_segments_come_while_there_is_sound_without_pictures(tmp_path: Path) -> None:
+    """A clip whose video PID is missing for some 7 of its 12 s."""
+    source = packets(clip("h264_gop1").read_bytes())
+    missing = range(len(source) // 5, len(source) * 3 // 4)
+    live = Live(2.0, window=None)
+    live.watch()
+    for at, packet in enumerate(source):
+        if at not in missing or pid_of(packet) != 0x100:
+            live.feed(packet, seconds_per_chunk=0.01)
+    listed = list(live.store.listed)
+    durations = [one.segment.duration for one in listed]
+    quiet = [one for one in listed if 0x100 not in map(pid_of, packets(one.segment.data))]
+    assert quiet and max(durations) <= 3.49
+    assert not any(one.discontinuity for one in listed[1:])
+    mark = live.ingest.index.marks[-1]
+    last = listed[-1].segment
+    assert last.independent
+    assert sum(durations) == pytest.approx(mark.seconds - live.ingest.index.marks[0].seconds, abs=2.3)
+    (tmp_path / "last.ts").write_bytes(last.data)
+    pictures, complaints = ffmpeg_decode(tmp_path / "last.ts")
+    assert pictures >= 25 and complaints == ""

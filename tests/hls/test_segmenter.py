@@ -44,6 +44,18 @@ class Stream:
         self.data += b"".join(self.channel.unit(H264_P) for _ in range(count))
         return self
 
+    def sounding(self, *pictures: bytes, ahead: float = 0.0) -> "Stream":
+        """A frame of sound each 40 ms, stamped `ahead` seconds before the time of the pictures, empty for none."""
+        shift = round(ahead * SECOND)
+        for picture in pictures:
+            if picture:
+                self.data += self.channel.unit(picture)
+                self.jump(-0.04)
+            self.channel.time = (self.channel.time + shift) % WRAP
+            self.data += self.channel.unit(b"x" * 100, AUDIO)
+            self.channel.time = (self.channel.time - shift) % WRAP
+        return self
+
     def jump(self, seconds: float) -> "Stream":
         self.channel.time = (self.channel.time + round(seconds * SECOND)) % WRAP
         return self
@@ -370,3 +382,37 @@ def test_whatever_comes(steps: list[tuple[str, float]], duration: float, chunk: 
 
 def _pictures(steps: list[tuple[str, float]]) -> int:
     return 50 + sum(int(value) for kind, value in steps if kind in ("gop", "pictures"))
+
+
+@pytest.mark.parametrize("ahead", [0.0, -0.8, 50_000.0])
+@pytest.mark.parametrize("silent", [6.0, 9.0, 30.0])
+def test_sound_goes_on_where_the_pictures_stop_and_durations_stay_true(silent: float, ahead: float) -> None:
+    """Whatever time line the sound is on. What returns is no discontinuity; its first key frame begins a segment."""
+    stream = Stream()
+    for _ in range(5):
+        stream.sounding(KEY, *[H264_P] * 49, ahead=ahead)
+    began = stream.channel.time - 10 * SECOND
+    stream.sounding(*[b""] * round(25 * silent), ahead=ahead).run()
+    quiet = len(stream.cuts)
+    stream.sounding(*[H264_P] * 30, ahead=ahead)
+    for _ in range(4):
+        stream.sounding(KEY, *[H264_P] * 49, ahead=ahead)
+    stream.run()
+    assert stream.segmenter.target == 6
+    assert quiet >= (10 + silent) // 6.5
+    assert all(cut.duration <= 6.49 for cut in stream.cuts)
+    assert not any(cut.start.discontinuity for cut in stream.cuts)
+    assert all(before.end == after.start.position for before, after in pairwise(stream.cuts))
+    last = stream.cuts[-1].start
+    assert last.random_access and last.dts is not None
+    told = sum(cut.duration for cut in stream.cuts[:-1])
+    assert told == pytest.approx((last.dts - began) / SECOND, abs=0.15)
+
+
+def test_where_a_switch_comes_while_only_sound_goes_on_its_time_is_told() -> None:
+    stream = Stream()
+    stream.sounding(KEY, *[H264_P] * 24, *[b""] * 120).run()
+    stream.segmenter.switch(len(stream.data))
+    stream.run()
+    stream.cuts += stream.segmenter.feed([], len(stream.data), stream.scanner.clock.seconds)
+    assert sum(cut.duration for cut in stream.cuts) == pytest.approx(5.8, abs=0.1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrelay.mpegts.clock import WRAP, MediaClock, ticks_between
+from fastrelay.mpegts.clock import SILENCE, WRAP, MediaClock, ProgramClock, ticks_between
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,36 @@ def test_seconds_never_go_back(stamps: list[int]) -> None:
         made.tick(stamp)
         assert made.seconds >= before
         before = made.seconds
+
+
+def program(*stretches: tuple[str, float, float]) -> ProgramClock:
+    """Stamps of the main stream, the other one, or both, each 0.1 s from one second up to another."""
+    made = ProgramClock()
+    for which, start, end in stretches:
+        for tenth in range(round(10 * start), round(10 * end)):
+            if which != "other":
+                made.tick(9_000 * tenth)
+            if which != "main":
+                made.stand_in((9_000 * tenth - 500_000_000) % WRAP)
+    return made
+
+
+def test_another_stream_stands_in_for_a_main_stream_that_is_silent() -> None:
+    assert program(("both", 0, 10), ("other", 10, 9.9 + SILENCE)).seconds == pytest.approx(9.9, abs=0.15)
+    assert program(("both", 0, 10), ("other", 10, 30)).seconds == pytest.approx(29.9, abs=0.15)
+    assert program(("both", 0, 10), ("other", 10, 30)).main_seconds == pytest.approx(9.9, abs=0.15)
+    assert program(("other", 0, 30)).seconds == pytest.approx(29.9, abs=0.15)
+
+
+@pytest.mark.parametrize("back", [12, 17, 30, 300])
+def test_a_main_stream_that_returns_goes_on_from_there(back: float) -> None:
+    made = program(("both", 0, 10), ("other", 10, back), ("both", back, back + 20))
+    assert made.seconds == pytest.approx(back + 19.9, abs=0.2)
+    assert made.main_seconds == pytest.approx(made.seconds, abs=0.15)
+
+
+def test_sound_in_front_of_its_pictures_does_not_count_twice() -> None:
+    """Segments of 8 s that have all their sound first: the pictures that come then are no new time."""
+    parts = [(which, at, at + 8.0) for at in (0.0, 8.0, 16.0) for which in ("other", "main")]
+    made = program(*parts)
+    assert (made.seconds, made.main_seconds) == (pytest.approx(24, abs=0.3), pytest.approx(23.9))
