@@ -65,7 +65,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--viewers", type=int, nargs="+", default=[1000, 4000, 5000, 8000], help="of fastrelay and the floor")
+    parser.add_argument(
+        "--viewers", type=int, nargs="+", default=[1000, 4000, 5000, 8000], help="of fastrelay and the floor"
+    )
     parser.add_argument("--seconds", type=float, default=15.0, help="measured time of a run (default 15)")
     parser.add_argument("--rounds", type=int, default=2, help="runs of each, in alternation (default 2)")
     parser.add_argument("--only", nargs="+", help="contestants, by name")
