@@ -5,14 +5,27 @@ bytes is refused: a byte range that continues nothing, a key without address, an
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from urllib.parse import urljoin
 
 from fastrelay.hls.lexis import BYTE_RANGE, LINE_END, PlaylistError, attributes, from_beginning, integer, seconds
 from fastrelay.hls.m3u8_model import InitSection, Key, Master, Media, Rendition, Segment, Span, Variant
 
-__all__ = ["InitSection", "Key", "Master", "Media", "PlaylistError", "Rendition", "Segment", "Span", "Variant", "parse"]
+__all__ = [
+    "InitSection",
+    "Key",
+    "Master",
+    "Media",
+    "Parser",
+    "PlaylistError",
+    "Rendition",
+    "Segment",
+    "Span",
+    "Variant",
+    "parse",
+]
 
 
 def parse(text: str, base_url: str) -> Master | Media:
@@ -20,11 +33,10 @@ def parse(text: str, base_url: str) -> Master | Media:
 
     Raises PlaylistError, and nothing else, whatever the text is.
     """
-    text = from_beginning(text)
-    reader = _Reader(base_url)
-    for line in LINE_END.split(text):
-        reader.feed(line.strip())
-    return reader.result()
+    parser = Parser(text, base_url)
+    while parser.step(1000):
+        pass
+    return parser.result()
 
 
 _RESOLUTION = re.compile(r"([0-9]{1,5})[xX]([0-9]{1,5})")
@@ -39,15 +51,29 @@ def _date(text: str) -> datetime | None:
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
-class _Reader:
-    """Takes the lines one by one. What tags say of the next segment waits in `_next_*` until its URI comes."""
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    for end in LINE_END.finditer(text):
+        yield text[start : end.start()]
+        start = end.end()
+    yield text[start:]
 
-    def __init__(self, base_url: str) -> None:
+
+class Parser:
+    """`parse` in steps, for lists so long that others must have their turn in between.
+
+    Takes the lines one by one. What tags say of the next segment waits in `_next_*` until its URI comes. Raises
+    PlaylistError, and nothing else, whatever the text is.
+    """
+
+    def __init__(self, text: str, base_url: str) -> None:
+        self._steps = self._read(from_beginning(text))
         self._base_url = base_url
         self._segments: list[Segment] = []
         self._unknown_durations: list[int] = []
         self._skipped = 0
         self._target: float | None = None
+        self._longest = 0.0
         self._media_sequence = 0
         self._discontinuity_sequence = 0
         self._ended = False
@@ -69,7 +95,30 @@ class _Reader:
         self._next_range: str | None = None
         self._next_date: datetime | None = None
 
-    def feed(self, line: str) -> None:
+    def step(self, count: int) -> bool:
+        """Take up to `count` more lines, or complete as many segments; False when there are no more."""
+        return sum(1 for _ in islice(self._steps, count)) == count
+
+    def _read(self, text: str) -> Iterator[None]:
+        for line in _lines(text):
+            self._take(line.strip())
+            yield
+        # What holds for all of them may come after the first ones.
+        target, unknown = self._target_duration, set(self._unknown_durations)
+        for index, one in enumerate(self._segments):
+            self._segments[index] = Segment(
+                one.uri,
+                target if index in unknown else one.duration,
+                self._media_sequence + one.sequence,
+                *(one.discontinuity, one.gap, one.span, one.key, one.init, one.program_date_time),
+            )
+            yield
+
+    @property
+    def _target_duration(self) -> float:
+        return self._target or max(self._longest, 1.0)
+
+    def _take(self, line: str) -> None:
         if line.startswith("#EXT"):
             tag, _, value = line.partition(":")
             handle = _TAGS.get(tag.rstrip())
@@ -79,6 +128,7 @@ class _Reader:
             self._uri(line)
 
     def result(self) -> Master | Media:
+        """The whole playlist, after the last step."""
         master = bool(self._variants or self._i_frame_variants or self._renditions)
         if master and self._saw_extinf:
             raise PlaylistError("the playlist names both variants and segments, so it is neither master nor media")
@@ -91,21 +141,9 @@ class _Reader:
         return self._media()
 
     def _media(self) -> Media:
-        longest = max((segment.duration for segment in self._segments), default=0.0)
-        target = self._target or max(longest, 1.0)
-        unknown = set(self._unknown_durations)
-        segments = (
-            Segment(
-                one.uri,
-                target if index in unknown else one.duration,
-                self._media_sequence + one.sequence,
-                *(one.discontinuity, one.gap, one.span, one.key, one.init, one.program_date_time),
-            )
-            for index, one in enumerate(self._segments)
-        )
         return Media(
-            segments=tuple(segments),
-            target_duration=target,
+            segments=tuple(self._segments),
+            target_duration=self._target_duration,
             media_sequence=self._media_sequence,
             discontinuity_sequence=self._discontinuity_sequence,
             ended=self._ended,
@@ -173,6 +211,7 @@ class _Reader:
         self._saw_extinf = True
         self._saw_negative |= duration is not None and duration < 0
         self._next_duration = duration if duration is not None and duration >= 0 else None
+        self._longest = max(self._longest, self._next_duration or 0.0)
 
     def _byterange(self, value: str) -> None:
         self._next_range = value.strip()
@@ -255,21 +294,21 @@ class _Reader:
 
 
 # Tags that are not here (low latency parts, date ranges, where to start, …) change nothing of what is read.
-_TAGS: dict[str, Callable[[_Reader, str], None]] = {
-    "#EXTINF": _Reader._extinf,
-    "#EXT-X-BYTERANGE": _Reader._byterange,
-    "#EXT-X-DISCONTINUITY": _Reader._discontinuity,
-    "#EXT-X-KEY": _Reader._key,
-    "#EXT-X-MAP": _Reader._map,
-    "#EXT-X-PROGRAM-DATE-TIME": _Reader._program_date_time,
-    "#EXT-X-GAP": _Reader._gap,
-    "#EXT-X-SKIP": _Reader._skip,
-    "#EXT-X-TARGETDURATION": _Reader._targetduration,
-    "#EXT-X-MEDIA-SEQUENCE": _Reader._sequence,
-    "#EXT-X-DISCONTINUITY-SEQUENCE": _Reader._discontinuities,
-    "#EXT-X-ENDLIST": _Reader._endlist,
-    "#EXT-X-I-FRAMES-ONLY": _Reader._i_frames,
-    "#EXT-X-MEDIA": _Reader._rendition,
-    "#EXT-X-STREAM-INF": _Reader._stream_inf,
-    "#EXT-X-I-FRAME-STREAM-INF": _Reader._i_frame_stream_inf,
+_TAGS: dict[str, Callable[[Parser, str], None]] = {
+    "#EXTINF": Parser._extinf,
+    "#EXT-X-BYTERANGE": Parser._byterange,
+    "#EXT-X-DISCONTINUITY": Parser._discontinuity,
+    "#EXT-X-KEY": Parser._key,
+    "#EXT-X-MAP": Parser._map,
+    "#EXT-X-PROGRAM-DATE-TIME": Parser._program_date_time,
+    "#EXT-X-GAP": Parser._gap,
+    "#EXT-X-SKIP": Parser._skip,
+    "#EXT-X-TARGETDURATION": Parser._targetduration,
+    "#EXT-X-MEDIA-SEQUENCE": Parser._sequence,
+    "#EXT-X-DISCONTINUITY-SEQUENCE": Parser._discontinuities,
+    "#EXT-X-ENDLIST": Parser._endlist,
+    "#EXT-X-I-FRAMES-ONLY": Parser._i_frames,
+    "#EXT-X-MEDIA": Parser._rendition,
+    "#EXT-X-STREAM-INF": Parser._stream_inf,
+    "#EXT-X-I-FRAME-STREAM-INF": Parser._i_frame_stream_inf,
 }

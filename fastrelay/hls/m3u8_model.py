@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 Span = tuple[int, int]
 """A sub-range of a resource: offset and length in bytes."""
@@ -25,8 +26,7 @@ class InitSection:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A media segment; `duration` in seconds, `sequence` its media sequence number, `span` None: the whole resource."""
 
     uri: str

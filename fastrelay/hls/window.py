@@ -48,9 +48,11 @@ class Window:
     def _went_back(self, media: Media) -> News:
         """An older list: a restarted server, or one edge of a CDN that lags behind the others.
 
-        A lagging edge lists segments that are known, and not twice in a row.
+        A lagging edge ends with a segment that is known, and not twice in a row.
         """
-        lagging = any(self._known.get(one.sequence) == _name(one) for one in media.segments)
+        last = media.segments[-1]
+        known = self._known.get(last.sequence)
+        lagging = known is not None and _name(known) == _name(last.uri)
         if lagging and not self._was_behind:
             self._was_behind = True
             return News(())
@@ -59,7 +61,7 @@ class Window:
 
     def _join(self, media: Media, news: News) -> News:
         self._next = media.segments[-1].sequence + 1
-        self._known = {one.sequence: _name(one) for one in media.segments}
+        self._known = {one.sequence: one.uri for one in media.segments}
         return news
 
 
@@ -68,6 +70,6 @@ def _start(media: Media) -> tuple[Segment, ...]:
     return media.segments if media.ended else media.segments[-START_BACK:]
 
 
-def _name(segment: Segment) -> str:
+def _name(uri: str) -> str:
     """What stays the same of a segment's URI when each load signs it anew."""
-    return urlsplit(segment.uri).path
+    return urlsplit(uri).path

@@ -229,12 +229,12 @@ class HlsSource:
 
 def _check_playable(segment: Segment, media: Media, url: str) -> None:
     """Raises FormatError for what cannot become one transport stream without being taken apart."""
-    shown, only = redact(url), "only the HLS passthrough can relay it"
+    only = "only the HLS passthrough can relay it"
     if segment.init is not None:
-        raise FormatError(f"{shown}: the segments are fragmented MP4 (EXT-X-MAP), {only}")
+        raise FormatError(f"{redact(url)}: the segments are fragmented MP4 (EXT-X-MAP), {only}")
     if media.i_frames_only:
-        raise FormatError(f"{shown}: a playlist of I-frames for trick play, not a stream")
+        raise FormatError(f"{redact(url)}: a playlist of I-frames for trick play, not a stream")
     if segment.key is not None and segment.key.method != "AES-128":
-        raise FormatError(f"{shown}: the segments are encrypted with {segment.key.method}, {only}")
+        raise FormatError(f"{redact(url)}: the segments are encrypted with {segment.key.method}, {only}")
     if segment.key is not None and segment.key.keyformat != "identity":
-        raise FormatError(f"{shown}: the segments' keys belong to a DRM system, {only}")
+        raise FormatError(f"{redact(url)}: the segments' keys belong to a DRM system, {only}")

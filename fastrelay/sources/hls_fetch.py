@@ -5,7 +5,7 @@ import re
 
 from fastrelay.config import Failover
 from fastrelay.errors import EndOfStreamError, FormatError
-from fastrelay.hls.m3u8 import Master, Media, parse
+from fastrelay.hls.m3u8 import Master, Media, Parser
 from fastrelay.hls.m3u8_model import Key, Segment, Span
 from fastrelay.sources.aside import import_aside
 from fastrelay.sources.http import HttpClient
@@ -17,6 +17,8 @@ from fastrelay.wire.source_url import redact
 PLAYLIST_LIMIT = 2 << 20
 SEGMENT_LIMIT = 64 << 20
 _KEYS_KEPT = 16
+_STEP = 100
+"""Lines of a playlist read in one go, about a millisecond; then the loop breathes."""
 _SLICE = 1 << 20
 """Bytes decrypted in one go, a few milliseconds; then the loop breathes."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-")
@@ -29,7 +31,10 @@ async def read_playlist(reply: Reply, head: bytes, failover: Failover) -> Master
     if reply.compressed:
         body = decompress(body, PLAYLIST_LIMIT)
     try:
-        return parse(body.decode("utf-8", errors="replace"), reply.url)
+        parser = Parser(body.decode("utf-8", errors="replace"), reply.url)
+        while parser.step(_STEP):  # noqa: ASYNC110  # others get their turn, nothing is waited for
+            await asyncio.sleep(0)
+        return parser.result()
     except FormatError as error:
         raise FormatError(f"{redact(reply.url)}: {error}") from None
 

@@ -579,3 +579,23 @@ async def test_a_list_that_ends_ends_the_stream() -> None:
         assert numbers(await rest(source)) == [16, 17]
         assert await source.read() is None
         await source.close()
+
+
+@pytest.mark.parametrize("end", [False, True])
+async def test_the_list_of_a_whole_day_does_not_hold_the_loop(end: bool) -> None:
+    """It is read in pieces: what else runs on the loop has its turn in a fraction of the time it takes."""
+    count = 15_000
+    async with origin({"/x.m3u8": numbered(0, count, 6.0, end), **segments(0, 1), **segments(count - 3, 1)}) as it:
+        clock = asyncio.get_running_loop().time
+        opening = asyncio.create_task(opener().open(it.url("/x.m3u8"), trusted=False))
+        started = before = clock()
+        slowest = 0.0
+        while not opening.done():
+            await asyncio.sleep(0)
+            slowest, before = max(slowest, clock() - before), clock()
+        source = await opening
+        took = clock() - started
+        print(f"\na list of {count}: {took * 1000:.0f} ms, the loop held {slowest * 1000:.0f} ms at most")
+        assert numbers(await take(source, 1)) == [0 if end else count - 3]
+        await source.close()
+        assert slowest < took / 3
