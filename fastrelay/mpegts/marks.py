@@ -196,7 +196,8 @@ class Scanner:
         if self._watching_pcr and self.program:
             whole.append(self.program.pcr_pid)
         headers = [header for pid in whole for header in (_header(pid, _UNIT_START), _header(pid))]
-        headers += [_header(pid, _UNIT_START) for pid in (units and units.pid, self._stand_in) if pid is not None]
+        starts = (units.pid if units is not None else None, self._stand_in)
+        headers += [_header(pid, _UNIT_START) for pid in starts if pid is not None]
         self._watched = tuple(dict.fromkeys(headers))
 
 
