@@ -53,7 +53,10 @@ def main() -> int:
             _run(Path(folder), port, given, rates)
         finally:
             origin.stop()
-    figures = {f"{what} {who}": _figures(runs) for (what, who), runs in rates.items()}
+    figures = {
+        f"{what} {who}": {**_figures(runs), "fastrelay / this": _ratio(rates[what, "fastrelay"], runs)}
+        for (what, who), runs in rates.items()
+    }
     met = _tell(rates)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
@@ -124,15 +127,17 @@ def _figures(runs: list[Rate]) -> dict[str, float]:
     }
 
 
+def _ratio(ours: list[Rate], theirs: list[Rate]) -> float:
+    """The median of the rounds' ratios: neighbours in time."""
+    return median(mine.per_cpu_second / other.per_cpu_second for mine, other in zip(ours, theirs, strict=True))
+
+
 def _tell(rates: Rates) -> bool:
-    """The table; whether all targets are met. A ratio is the median of the rounds' ratios: neighbours in time."""
+    """The table; whether all targets are met."""
     table = Table("", "server", "per second", "of its core", "per CPU second", "fastrelay / this", "target")
     met = True
     for (what, who), runs in rates.items():
-        figures, own = _figures(runs), rates[what, "fastrelay"]
-        pairs = zip(own, runs, strict=True)
-        ratio = median(mine.per_cpu_second / other.per_cpu_second for mine, other in pairs)
-        verdict = ""
+        figures, ratio, verdict = _figures(runs), _ratio(rates[what, "fastrelay"], runs), ""
         if who == "nginx, files":
             good = ratio >= TARGETS[what]
             met, verdict = met and good, f"{TARGETS[what]} {'PASS' if good else 'FAIL'}"
