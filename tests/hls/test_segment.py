@@ -128,7 +128,7 @@ def test_a_segment_that_does_not_begin_at_an_access_point_is_not_independent() -
     assert not assemble(Assembler(), tables, channel.unit(build.H264_P)).independent
 
 
-SMALL = bytes.fromhex("67640014acd94142fb0110000003001000000303c0f1429960")
+SMALL = bytes.fromhex("6742c00dda0507ec0440000003004000000c83c50aa8")
 LARGE = bytes.fromhex("67640028acd940780227e5c044000003000400000300c83c60c658")
 
 
