@@ -12,7 +12,7 @@ from bench.load.run import play
 from bench.load.watch import Use
 
 VIEWERS = 500
-BYTE_RATE = 25_000
+BYTE_RATE = 40_000
 """Small, because every byte is looked at."""
 SWITCH_EVERY = 60.0
 WARM_UP = 120.0
