@@ -26,7 +26,12 @@ def group(leader: int) -> list[int]:
 
 def open_files(server: Server) -> set[str]:
     """Paths of open files, and `socket:[inode]` of sockets."""
-    return {str(entry.readlink()) for entry in Path(f"/proc/{server.pid}/fd").iterdir()}
+    found = set()
+    for entry in Path(f"/proc/{server.pid}/fd").iterdir():
+        # One may have been closed since it was listed.
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(entry.readlink()))
+    return found
 
 
 def udp_sockets(server: Server) -> int:
