@@ -29,7 +29,7 @@ from fastrelay.endpoints.health import Health
 from fastrelay.endpoints.hls import HlsEndpoints
 from fastrelay.endpoints.live import LiveEndpoint
 from fastrelay.endpoints.metered import Metered
-from fastrelay.endpoints.metrics import MetricsEndpoint
+from fastrelay.endpoints.metrics import EXPOSITION, MetricsEndpoint
 from fastrelay.endpoints.openapi import OpenApiEndpoint
 from fastrelay.endpoints.pages import Pages
 from fastrelay.endpoints.passthrough import PassthroughEndpoints
@@ -193,8 +193,8 @@ class App:
         self._lag.start()
         self._events.start()
         self._health.ready()
-        # The first viewer should not be the one who waits for it.
-        self._importing = asyncio.create_task(import_aside(*HTTP))
+        # Neither the first viewer nor the first scrape should be the one that waits for it.
+        self._importing = asyncio.create_task(import_aside(*HTTP, EXPOSITION))
         scheme = "https" if self._config.server.tls_cert else "http"
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         log.info("listening on %s", url)

@@ -67,6 +67,9 @@ class _Now:
         self.bitrate += run.bitrate()
 
 
+_EOF = b"# EOF\n"
+"""What OpenMetrics ends with."""
+
 GAUGES: tuple[tuple[str, str, Callable[[_Now], float]], ...] = (
     ("ring_bytes", "Memory of ring buffers.", lambda now: now.ring),
     ("segment_bytes", "HLS segments held in memory, cut here or passed through.", lambda now: now.segments),
@@ -75,7 +78,7 @@ GAUGES: tuple[tuple[str, str, Callable[[_Now], float]], ...] = (
 
 
 class Exposition:
-    """Collects on the loop, where nothing changes meanwhile; the text can be made in a thread."""
+    """Collects on the loop, where nothing changes meanwhile; the text can be made later."""
 
     def __init__(self, metered: Metered) -> None:
         self._metered = metered
@@ -169,10 +172,21 @@ class Exposition:
             yield family
 
 
-def rendered(families: list[Metric], accept: str) -> tuple[bytes, str]:
-    """Text and content type, of the format that `accept` prefers. Touches nothing of the server's."""
+def rendered(families: Iterable[Metric], accept: str) -> tuple[Iterator[bytes], str]:
+    """The text, piece by piece, and its content type, of the format that `accept` prefers."""
     encode, content_type = choose_encoder(accept)
-    return encode(_Collected(families)), content_type
+    return _pieces(families, encode), content_type
+
+
+def _pieces(families: Iterable[Metric], encode: Callable[[Collector], bytes]) -> Iterator[bytes]:
+    """The encoders close the text behind each family; it is wanted behind the last one only."""
+    end = b""
+    for family in families:
+        piece = encode(_Collected([family]))
+        if piece.endswith(_EOF):
+            piece, end = piece.removesuffix(_EOF), _EOF
+        yield piece
+    yield end
 
 
 class _Collected:
