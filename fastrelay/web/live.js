@@ -38,7 +38,7 @@ export function start() {
   const totals = figures(TOTALS);
   $('totals').append(...totals.element);
   onChange(() => {
-    const all = [...state.streams.values()].sort((a, b) => a.id.localeCompare(b.id));
+    const all = [...state.streams.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
     setText($('connection'), CONNECTIONS[state.connection]);
     $('connection').dataset.state = state.connection;
     totals.update(running());
