@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """HLS of fastrelay beside nginx with the same bytes: playlists and segments of a megabyte, each server on one core.
 
-nginx serves them as files with sendfile, and through its cache in front of fastrelay. All take their turns, round after
-round; the medians of the rounds count. Exit status 1 when a target is missed.
+nginx serves them as files with sendfile, and through its cache in front of fastrelay; the floor is a loop like ours
+that does nothing but write them. All take their turns, round after round; the medians of the rounds count. Exit status
+1 when a target is missed.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.side.contestants import FASTRELAY, ROOT, Serving, Stage
-from bench.side.hls_nginx import CACHED, NGINX, WRK, put
+from bench.side.hls_contestants import CACHED, NGINX, STATIC, WRK, put, start_floor
 from bench.side.hls_rate import Rate, playlists, segments, snapshot
 from bench.side.process import Pinned, free_port
 from bench.side.trial import renice_self
@@ -65,8 +67,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each run (default 4)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each, in alternation (default 5)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each run (default 2)")
+    parser.add_argument("--rounds", type=int, default=9, help="runs of each, in alternation (default 9)")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("--json", type=Path, help="where the figures are written, too")
@@ -77,19 +79,19 @@ def _run(folder: Path, origin_port: int, given: argparse.Namespace, rates: Rates
     folders = [folder / name for name in ("fastrelay", "nginx")]
     for one in folders:
         one.mkdir()
-    ours = FASTRELAY.start(Stage(folders[0], given.server_core, origin_port, PATH, 0))
-    try:
+    with ExitStack() as stack:
+        ours = FASTRELAY.start(Stage(folders[0], given.server_core, origin_port, PATH, 0))
+        stack.callback(ours.process.stop)
         # Of the ring nothing is needed any more when the window is full.
         _wait_for_window(f"{ours.url}/hls/playlist.m3u8")
         port = int(ours.url.split(":")[2].split("/")[0])
-        theirs = NGINX.start(Stage(folders[1], given.server_core, port, "", 0))
-        try:
-            for _ in range(given.rounds):
-                _round(ours, theirs, folders[1], given.seconds, rates)
-        finally:
-            theirs.process.stop()
-    finally:
-        ours.process.stop()
+        stage = Stage(folders[1], given.server_core, port, "", 0)
+        theirs = NGINX.start(stage)
+        stack.callback(theirs.process.stop)
+        floor = start_floor(stage)
+        stack.callback(floor.process.stop)
+        for _ in range(given.rounds):
+            _round(ours, theirs, floor, folders[1], given.seconds, rates)
 
 
 def _wait_for_window(url: str) -> None:
@@ -97,7 +99,7 @@ def _wait_for_window(url: str) -> None:
         time.sleep(1.0)
 
 
-def _round(ours: Serving, theirs: Serving, folder: Path, seconds: float, rates: Rates) -> None:
+def _round(ours: Serving, theirs: Serving, floor: Serving, folder: Path, seconds: float, rates: Rates) -> None:
     """What nginx has as files is what fastrelay serves at that moment."""
     playlist = f"{ours.url}/hls/playlist.m3u8"
     text = snapshot(playlist)
@@ -113,6 +115,7 @@ def _round(ours: Serving, theirs: Serving, folder: Path, seconds: float, rates: 
             ("fastrelay", own, ours.process.pid),
             ("nginx, files", theirs.url + files[what], theirs.process.pid),
             ("nginx, cache", theirs.url + CACHED + cached, theirs.process.pid),
+            ("floor", floor.url + files[what].removeprefix(STATIC), floor.process.pid),
         ):
             rate = ask(url, pid, seconds)
             rates.setdefault((what, who), []).append(rate)

@@ -16,7 +16,7 @@ from fastrelay.streams.run import Settings
 def manager_of(count: int, viewers: int, tally: Tally, memory: Memory) -> Manager:
     """`count` streams with `viewers` each; to be called in a running loop."""
 
-    async def never(url: str, *, trusted: bool) -> Source:
+    async def never(url: str, *, trusted: bool, single: bool) -> Source:
         await asyncio.Event().wait()
         raise AssertionError
 

@@ -20,8 +20,8 @@ def bench_with(benchmark: Any, measured: Callable[[Board], object]) -> None:
         manager = manager_of(STREAMS, VIEWERS, Tally(), Memory(1 << 30))
         for stream in manager.running():
             for number in range(50):
-                stream._note("source failed", f"source 0: connect: http://h/live/me/pass/{number}.ts refused")
-        board = Board(manager.running)
+                stream.events.note("source failed", f"source 0: connect: http://h/live/me/pass/{number}.ts refused")
+        board = Board(lambda: [*manager.running()])
         for second in range(300):
             board.sample(2.0 * second)
         board.updates({False, True})

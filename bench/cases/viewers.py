@@ -1,6 +1,7 @@
 """One channel and many viewers: stalled ones, newcomers, and those who come and go."""
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 from bench.cases.churn import Churn
@@ -28,14 +29,13 @@ def stalled(cores: Cores, seconds: float = 12.0) -> list[Figure]:
         for slow, found in runs.items():
             with stand(cores) as place:
                 found.append(figures_of(play(_options(place, 1800 + slow, seconds, slow), place.pid)))
-    cost, gap, memory = (
-        {slow: median(take(run) for run in found) for slow, found in runs.items()}
-        for take in (
-            lambda run: run.cpu_per_gb or 0.0,
-            lambda run: run.gap.get("p99", 0.0),
-            lambda run: float(run.server_rss or 0),
-        )
-    )
+
+    def middle(take: Callable[[Figures], float]) -> dict[int, float]:
+        return {slow: median(map(take, found)) for slow, found in runs.items()}
+
+    cost = middle(lambda run: run.cpu_per_gb or 0.0)
+    gap = middle(lambda run: run.gap.get("p99", 0.0))
+    memory = middle(lambda run: float(run.server_rss or 0))
     held = all(run.good for found in runs.values() for run in found)
     dropped = min(run.slow_dropped for run in runs[200])
     dearer, wider = cost[200] / cost[0] - 1, gap[200] / gap[0] - 1

@@ -91,7 +91,7 @@ def answer_size(target: Target) -> int:
 
 
 def _fetch(target: Target, size: int, seconds: float) -> int:
-    selector, wanted = selectors.EpollSelector(), {}
+    selector, wanted = selectors.EpollSelector(), dict[socket.socket, int]()
     for _ in range(SEGMENT_CONNECTIONS):
         sock = dial(target)
         selector.register(sock, selectors.EVENT_WRITE)
@@ -100,21 +100,21 @@ def _fetch(target: Target, size: int, seconds: float) -> int:
     try:
         while time.monotonic() < end:
             for key, _ in selector.select(1.0):
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
+                asked = key.fileobj
+                assert isinstance(asked, socket.socket)
                 if key.events == selectors.EVENT_WRITE:
-                    selector.modify(sock, selectors.EVENT_READ)
-                    sock.sendall(asking)
-                    wanted[sock] = size
+                    selector.modify(asked, selectors.EVENT_READ)
+                    asked.sendall(asking)
+                    wanted[asked] = size
                     continue
-                got = sock.recv_into(SCRAP, 0, DISCARD)
+                got = asked.recv_into(SCRAP, 0, DISCARD)
                 if not got:
                     raise RuntimeError(f"{target.path}: closed in the middle")
-                wanted[sock] -= got
-                if not wanted[sock]:
+                wanted[asked] -= got
+                if not wanted[asked]:
                     answers += 1
-                    sock.sendall(asking)
-                    wanted[sock] = size
+                    asked.sendall(asking)
+                    wanted[asked] = size
     finally:
         for sock in wanted:
             sock.close()

@@ -1,8 +1,11 @@
-"""nginx with HLS: the same playlist and segment as files with sendfile, and fastrelay's own through its cache."""
+"""Who else serves HLS: nginx, with the same playlist and segment as files with sendfile, and with fastrelay's own
+through its cache; and the floor (see hls_floor.py).
+"""
 
+import sys
 from pathlib import Path
 
-from bench.side.contestants import Contestant, Serving, Stage
+from bench.side.contestants import ROOT, Contestant, Serving, Stage
 from bench.side.process import Pinned, free_port
 
 STATIC = "/static"
@@ -45,7 +48,18 @@ def start_nginx(stage: Stage) -> Serving:
     (stage.folder / "static").mkdir()
     config = stage.folder / "nginx.conf"
     config.write_text(_CONFIG.format(folder=stage.folder, port=port, origin_port=stage.origin_port))
-    process = Pinned(["nginx", "-c", str(config), "-p", str(stage.folder)], stage.core, stage.folder / "log")
+    command = ["nginx", "-c", str(config), "-p", str(stage.folder)]
+    return _started(Pinned(command, stage.core, stage.folder / "log"), port)
+
+
+def start_floor(stage: Stage) -> Serving:
+    """With the files of nginx, whose folder is `stage.folder`."""
+    port = free_port()
+    command = [sys.executable, str(ROOT / "bench/side/hls_floor.py"), str(port), str(stage.folder / "static")]
+    return _started(Pinned(command, stage.core, stage.folder / "floor.log"), port)
+
+
+def _started(process: Pinned, port: int) -> Serving:
     try:
         process.wait_for_port(port)
     except RuntimeError:
