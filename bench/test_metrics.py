@@ -31,7 +31,7 @@ def bench_with(benchmark: Any, measured: Any) -> None:
     cache: Cache[Fetch] = Cache(1 << 20, 1 << 20)
     nothing: Any = None  # nobody asks for a channel to be passed through
     passthroughs = Passthroughs(
-        Settings(Streams(), Hls(), nothing, nothing, Accounts(), cache, b"", tally),
+        Settings(Streams(), Hls(), nothing, nothing, Accounts(), cache, b"", lambda url: False, tally),
     )
     exposition = Exposition(Metered(tally, memory, cache, streams, passthroughs, lambda: STREAMS * VIEWERS))
 

@@ -129,7 +129,17 @@ class App:
         opener = PassthroughOpener(config.failover, self._policy, config.sources.user_agent)
         key = secrets.token_bytes(32)
         return Passthroughs(
-            PassthroughSettings(config.streams, config.hls, opener, account_of, accounts, self._cache, key, self._tally)
+            PassthroughSettings(
+                config.streams,
+                config.hls,
+                opener,
+                account_of,
+                accounts,
+                self._cache,
+                key,
+                self._manager.relays_ts,
+                self._tally,
+            )
         )
 
     def _make_playlists(self) -> Playlists:

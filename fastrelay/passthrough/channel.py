@@ -28,6 +28,7 @@ from fastrelay.streams.dial import AccountOf, Dialler
 from fastrelay.streams.farewell import say_gone
 from fastrelay.streams.hls_output import LOOK_AROUND
 from fastrelay.streams.hls_sessions import Session, Sessions
+from fastrelay.wire.redact import redact
 
 ID_SUFFIX = "/hls"
 """What the id of a passed-through channel ends with; before it stands the id of the channel's stream."""
@@ -51,6 +52,8 @@ class Settings:
     cache: Cache[Fetch]
     key: bytes
     """Of the names; a new one for each process."""
+    relays_ts: Callable[[str], bool]
+    """Whether a URL is being relayed at this moment and sends a transport stream."""
     tally: Tally
     """Where everything is counted."""
 
@@ -265,6 +268,9 @@ class Channel:
         for step in range(len(urls)):
             index = (self.source_index + step) % len(urls)
             try:
+                if self._settings.relays_ts(urls[index]):
+                    # To look once more were a second connection, and providers end the first one for it.
+                    raise NotHlsError(f"{redact(urls[index])}: the source is being relayed, as a transport stream")
                 # Who has seen pictures is better served by the next source than by waiting for a connection.
                 source = await self._dialler.dial(urls[index], trusted=False, patient=not self.switches)
             except SourceError as error:

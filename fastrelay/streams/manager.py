@@ -34,6 +34,10 @@ class Manager:
         """Those that are starting, active or stopping, the oldest first."""
         return [stream for stream in self._streams.values() if stream.running]
 
+    def relays_ts(self, url: str) -> bool:
+        """Whether a source of this URL is being read now, and sends a transport stream, not HLS."""
+        return any(stream.source_url == url and stream.reads_ts for stream in self._streams.values())
+
     def sources_changed(self, relay: Relay) -> None:
         """A running stream takes the new sources at its next switch."""
         stream = self._streams.get(relay.output_path)

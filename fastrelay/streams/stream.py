@@ -293,6 +293,12 @@ class Stream:
     def _happens(self, event: Event) -> None:
         self.state = next_state(self.state, event)
 
+    @property
+    def reads_ts(self) -> bool:
+        """A source is connected, and sends a transport stream, not HLS."""
+        source = self.run.upstream.source if self.run is not None else None
+        return source is not None and not source.target_duration
+
     # -- what the upstream tells -----------------------------------------------------------------------------------
 
     def dialling(self, index: int, url: str) -> None:

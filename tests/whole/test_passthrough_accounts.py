@@ -64,6 +64,21 @@ async def test_zapping_between_passed_through_and_relayed_channels() -> None:
         assert (status["state"], status["kind"]) == ("idle", "passthrough")
 
 
+async def test_what_is_relayed_as_a_transport_stream_is_not_dialled_again_to_see_that_it_is_one() -> None:
+    """No account, so nothing else keeps a second connection from a provider who allows one."""
+    async with Origin() as origin, Server() as server:
+        url = origin.route("/ts", live(SOURCE))
+        text = f"#EXTM3U\n#EXTINF:-1,One\n{url}\n"
+        assert (await server.post("/api/playlists", {"name": "list", "content": text})).status == 201
+        viewer = await connect(server.url("/api/proxy/channel/1"))
+        await viewer.received(20_000)
+        reply = await server.get(path(1))
+        assert (reply.status, origin.requests("/ts")) == (409, 1), reply.body
+        viewer.close()
+        await origin.wait_for(lambda origin: origin.open_now() == 0)
+        assert origin.requests("/ts") == 1
+
+
 async def test_who_watches_is_not_put_out() -> None:
     hls = [HlsChannel(coded_segments(SOURCE, 2.0)) for _ in range(2)]
     async with Origin() as origin, Server() as server:
