@@ -8,6 +8,10 @@ from fastrelay.hls.m3u8_model import Media, Segment
 START_BACK = 3
 """A live list is joined this many segments from its end (RFC 8216 §6.3.3)."""
 
+BEHIND_IN_ROW = 3
+"""So many loads in a row may come from an edge of a CDN that lags behind the others. They are half a target duration
+apart: the next one is the last before the source counts as stalled."""
+
 
 @dataclass(frozen=True, slots=True)
 class News:
@@ -27,7 +31,8 @@ class Window:
     def __init__(self) -> None:
         self._next: int | None = None
         self._known: dict[int, str] = {}
-        self._was_behind = False
+        self._behind = 0
+        """Loads in a row that a lagging edge answered."""
 
     def update(self, media: Media) -> News:
         """Compare a newly loaded playlist with what is known and move to its end."""
@@ -39,7 +44,7 @@ class Window:
         first, last = segments[0].sequence, segments[-1].sequence
         if last + 1 < self._next:
             return self._went_back(media)
-        self._was_behind = False
+        self._behind = 0
         if first > self._next:
             start = _start(media)
             return self._join(media, News(start, lost=start[0].sequence - self._next))
@@ -48,15 +53,16 @@ class Window:
     def _went_back(self, media: Media) -> News:
         """An older list: a restarted server, or one edge of a CDN that lags behind the others.
 
-        A lagging edge ends with a segment that is known, and not twice in a row.
+        A lagging edge ends with a segment that is known. It may answer several times in a row, by chance or because the
+        connection to it is kept; what was played is not played again for that, as long as it may still catch up.
         """
         last = media.segments[-1]
         known = self._known.get(last.sequence)
         lagging = known is not None and _name(known) == _name(last.uri)
-        if lagging and not self._was_behind:
-            self._was_behind = True
+        if lagging and self._behind < BEHIND_IN_ROW:
+            self._behind += 1
             return News(())
-        self._was_behind = False
+        self._behind = 0
         return self._join(media, News(_start(media), restarted=True))
 
     def _join(self, media: Media, news: News) -> News:

@@ -1,5 +1,5 @@
 from fastrelay.hls.m3u8_model import Media, Segment
-from fastrelay.hls.window import Window
+from fastrelay.hls.window import BEHIND_IN_ROW, Window
 
 
 def listed(first: int, count: int, ended: bool = False, name: str = "s{}.ts") -> Media:
@@ -64,10 +64,22 @@ def test_a_lagging_edge_is_waited_for_and_nothing_is_played_twice() -> None:
     assert not news.segments and not news.restarted
 
 
+def test_an_edge_that_lags_may_answer_several_times_in_a_row_until_it_has_caught_up() -> None:
+    window = Window()
+    window.update(listed(10, 6))
+    for first in (7, 8, 8):
+        news = window.update(listed(first, 6))
+        assert not news.segments and not news.restarted
+    assert numbers(window, listed(9, 8)) == [16]
+    for first in (7, 8, 8):
+        assert numbers(window, listed(first, 6)) == [], "who has caught up may fall behind again"
+
+
 def test_a_list_that_stays_behind_is_a_restart_even_under_known_names() -> None:
     window = Window()
     window.update(listed(10, 6))
-    assert numbers(window, listed(8, 6)) == []
+    for _ in range(BEHIND_IN_ROW):
+        assert numbers(window, listed(8, 6)) == []
     news = window.update(listed(8, 6))
     assert news.restarted
     assert [segment.sequence for segment in news.segments] == [11, 12, 13]
