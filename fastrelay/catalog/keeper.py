@@ -22,8 +22,15 @@ RETRY, RETRY_MAX = 60.0, 3600.0
 class Keeper:
     """Keeps them up to date in the background; a list that cannot be had stays as it was, and the log says why."""
 
-    def __init__(self, playlists: Playlists) -> None:
+    def __init__(
+        self,
+        playlists: Playlists,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._playlists = playlists
+        self._sleep = sleep
+        self._now = now
         self._tasks: dict[PlaylistEntry | None, asyncio.Task[None]] = {}
         """What keeps each list of the configuration; None: the sweep at the start."""
         self._made: dict[tuple[int, PlaylistEntry], asyncio.Task[None]] = {}
@@ -50,7 +57,7 @@ class Keeper:
 
     async def look_after(self) -> None:
         """Lists of the API have changed: keep what is there now. Raises StorageError."""
-        now = time.time()
+        now = self._now()
         kept = {
             (each.id, each.entry): (each.imported or now) + each.entry.refresh - now
             for each in await self._playlists.all()
@@ -81,7 +88,7 @@ class Keeper:
     ) -> None:
         """Import the list in `pause` seconds, and then again and again."""
         retry = RETRY
-        await asyncio.sleep(pause)
+        await self._sleep(pause)
         while True:
             try:
                 playlist = await again(which)
@@ -94,7 +101,7 @@ class Keeper:
                 if entry.refresh is None:
                     return
                 pause, retry = entry.refresh, RETRY
-            await asyncio.sleep(pause)
+            await self._sleep(pause)
 
 
 def _summary(result: dict[str, int]) -> str:

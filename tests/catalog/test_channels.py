@@ -5,72 +5,18 @@ import dataclasses
 import errno
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from fastrelay.catalog import publish
-from fastrelay.catalog.channels import Channels, Place
+from fastrelay.catalog.channels import Place
 from fastrelay.catalog.playlists import Playlist, Playlists, UnknownPlaylistError
-from fastrelay.catalog.stage import Order, Staged, StageError, stage
+from fastrelay.catalog.stage import Order, StageError, stage
 from fastrelay.catalog.stage_aside import stage_aside
-from fastrelay.catalog.store import Store
 from fastrelay.config import PlaylistEntry
 from fastrelay.errors import ConnectError, StorageError
-
-
-def entry(name: str, tvg_id: str = "", group: str = "", url: str = "") -> str:
-    return f'#EXTINF:-1 tvg-id="{tvg_id}" group-title="{group}",{name}\n{url or f"http://a.example/{name}"}\n'
-
-
-@dataclasses.dataclass
-class Catalogue:
-    """Lists by name, with texts that a test changes."""
-
-    store: Store
-    folder: Path
-    lists: dict[str, str] = dataclasses.field(default_factory=dict)
-    told: int = 0
-
-    def __post_init__(self) -> None:
-        async def stage_here(order: Order) -> Staged:
-            return stage(order)
-
-        self.playlists = Playlists(self.store, self.folder / "incoming", self.fetch, self.imported, stage_here)
-        self.channels = Channels(self.store)
-
-    async def fetch(self, url: str, path: Path) -> str:
-        if url not in self.lists:
-            raise ConnectError("nobody there")
-        await asyncio.to_thread(path.write_text, self.lists[url])
-        return url
-
-    async def imported(self) -> None:
-        self.told += 1
-
-    async def take(self, name: str, *entries: str, merge: bool = False, **options: tuple[str, ...]) -> Playlist:
-        url = f"http://lists.example/{name}"
-        self.lists[url] = "#EXTM3U\n" + "".join(entries)
-        return await self.playlists.import_entry(
-            PlaylistEntry(name=name, url=url, merge="tvg-id" if merge else None, **options)
-        )
-
-    async def ids(self) -> list[tuple[str, int]]:
-        return [(channel.entry.name, channel.id) for channel in (await self.channels.find())[1]]
-
-    async def count(self, table: str) -> int:
-        row = await self.store.read(lambda db: db.execute(f"SELECT count(*) FROM {table}").fetchone())
-        return int(row[0])
-
-
-@pytest.fixture
-async def catalogue(tmp_path: Path) -> AsyncIterator[Catalogue]:
-    store = await Store.open(tmp_path / "fastrelay.db")
-    catalogue = Catalogue(store, tmp_path)
-    yield catalogue
-    await catalogue.playlists.stop()
-    await store.close()
+from tests.catalog.kit import Catalogue, entry
 
 
 def counts(playlist: Playlist) -> tuple[int, ...]:
