@@ -53,6 +53,8 @@ class Stage:
         self.ring = Ring(size)
         self.index = Index()
         self.left: dict[int, str] = {}
+        self.left_behind: list[int] = []
+        """Whom the bytes before `edge` had not reached when a viewer was dropped."""
         self.departed = asyncio.Event()
         self.fanout = Fanout(
             self.ring,
@@ -62,10 +64,10 @@ class Stage:
             flush_delay=delay,
             flush_bytes=flush_bytes,
             joined=lambda viewer: None,
-            left=lambda viewer, reason: self.left.update({viewer.id: reason}),
+            left=self._left,
         )
         self.loop = asyncio.get_running_loop()
-        self.count = 0
+        self.viewers: list[Viewer] = []
 
     def mark(self) -> None:
         """The next byte is a random-access point."""
@@ -80,13 +82,18 @@ class Stage:
         ours, theirs = tcp_pair(send_buffer)
         for end in (ours, theirs):
             end.setblocking(False)
-        self.count += 1
-        viewer = Viewer(self.count, "127.0.0.1", "", 0.0)
+        viewer = Viewer(len(self.viewers) + 1, "127.0.0.1", "", 0.0)
+        self.viewers.append(viewer)
         outlet = RawOutlet(self.loop, ours, lambda: None)
         viewer.outlet = outlet
         self.fanout.add(viewer, HEAD)
         outlet.listen(lambda: self._depart(viewer))
         return viewer, theirs
+
+    def _left(self, viewer: Viewer, reason: str) -> None:
+        self.left[viewer.id] = reason
+        others = (each for each in self.viewers if not each.gone)
+        self.left_behind += [each.id for each in others if each.cursor < self.fanout.edge]
 
     def _depart(self, viewer: Viewer) -> None:
         self.fanout.remove(viewer)
@@ -197,6 +204,32 @@ async def test_a_stalled_viewer_is_reset_at_the_high_watermark_and_never_served_
         while part := theirs.recv(1 << 16):
             got += part
     assert bytes(got) == (HEAD + TABLES + pattern(0, stalled.cursor))[: len(got)]
+
+
+async def test_who_is_too_slow_is_dropped_when_the_round_has_reached_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Closing hundreds takes as long as writing to a thousand, who need not wait for it."""
+    monkeypatch.setattr(fanout, "SLICE_SECONDS", -1.0)
+    stage = Stage(size=1 << 18, delay=60)
+    stage.mark()
+    stage.append(1 << 12)
+    healthy = [stage.join()[1] for _ in range(2 * fanout.LOOK_AT_CLOCK_EVERY)]
+    stalled, _ = stage.join(send_buffer=1 << 12)
+    got = 1 << 12
+    for end in healthy:
+        await stage.read(end, len(HEAD + TABLES) + got)
+    async with asyncio.timeout(30):
+        while stalled.id not in stage.left:
+            stage.append(1 << 14)
+            stage.fanout.flush()
+            assert stalled.id not in stage.left, "not while the round runs"
+            for end in healthy:
+                assert await stage.read(end, 1 << 14) == pattern(got, got + (1 << 14))
+            got += 1 << 14
+            await asyncio.sleep(0)
+    assert stage.left[stalled.id].startswith("slow")
+    assert stage.left_behind == []
 
 
 async def test_a_lag_that_stays_grown_is_dropped_by_the_low_watermark() -> None:
