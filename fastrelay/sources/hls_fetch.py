@@ -21,7 +21,9 @@ _STEP = 100
 """Lines of a playlist read in one go, about a millisecond; then the loop breathes."""
 _SLICE = 1 << 20
 """Bytes decrypted in one go, a few milliseconds; then the loop breathes."""
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-")
+_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})|[0-9]+)-")
+_BEYOND_ALL = 10**30
+"""Where a range with more digits begins: behind every offset that a playlist of this size can add up to."""
 
 
 async def read_playlist(reply: Reply, head: bytes, failover: Failover) -> Master | Media:
@@ -83,7 +85,7 @@ class SegmentFetcher:
         begins = 0
         if reply.status == 206:
             match = _CONTENT_RANGE.match(reply.content_range)
-            begins = int(match[1]) if match else offset
+            begins = int(match[1] or _BEYOND_ALL) if match else offset
         if begins > offset or offset - begins + length > SEGMENT_LIMIT:
             raise FormatError(f"{redact(reply.url)}: the server does not deliver the byte range that was asked for")
         data = await reply.read_all(SEGMENT_LIMIT, self._failover.stall_timeout, enough=offset - begins + length)

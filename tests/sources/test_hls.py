@@ -152,6 +152,18 @@ async def test_a_byte_range_that_is_not_what_was_asked_for_is_not_used(answer: s
         await refused(it.url("/x.m3u8"), text, SourceError)
 
 
+@pytest.mark.parametrize("digits", [19, 5000])
+async def test_a_byte_range_with_a_number_of_any_length_is_refused(digits: int) -> None:
+    """With zeros in front, too: what is as long as that is not looked at."""
+
+    async def handler(call: Call) -> None:
+        await call.answer(segment(0), "206 Partial Content", Content_Range=f"bytes {'0' * digits}-1879/9999")
+
+    lines = ["#EXTINF:1,\n#EXT-X-BYTERANGE:1880@0\ns0.ts"]
+    async with origin({"/x.m3u8": listing(*lines), "/s0.ts": handler}) as it:
+        await refused(it.url("/x.m3u8"), "does not deliver the byte range")
+
+
 async def test_a_real_encrypted_segment() -> None:
     path = media("aes128")
     lines = ['#EXT-X-KEY:METHOD=AES-128,URI="encryptionKey.key"', "#EXTINF:4,", "encrypted.ts"]
