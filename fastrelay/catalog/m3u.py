@@ -22,7 +22,7 @@ from fastrelay.wire.source_url import MAX_LENGTH
 LINE_MAX = 256 * 1024
 """Bytes of a line; logos written into the list as `data:` URLs are the longest that mean anything."""
 DIRECTIVES_MAX = 64
-"""Lines that may belong to one entry besides #EXTINF and URL."""
+"""Lines that may belong to one entry besides #EXTINF and URL; a heading above it is not counted."""
 HEADER_MAX = 1000
 """Attributes kept of all #EXTM3U lines: lists glued together of others have many."""
 REJECTIONS_KEPT = 100
@@ -88,10 +88,10 @@ class Parser:
     """Takes a list's bytes in any pieces; holds one unfinished line and one unfinished entry, never the list.
 
     `base` is the list's own URL: relative URLs are resolved against it, or stay as they are without one. A line of
-    more than `line_max` bytes is rejected.
+    more than `line_max` bytes is rejected, and so is one that belongs to an entry behind `directives_max` others.
     """
 
-    def __init__(self, base: str | None = None, line_max: int = LINE_MAX) -> None:
+    def __init__(self, base: str | None = None, line_max: int = LINE_MAX, directives_max: int = DIRECTIVES_MAX) -> None:
         self.header: list[tuple[str, str]] = []
         """Attributes of #EXTM3U."""
         self.rejections: list[Rejection] = []
@@ -99,6 +99,7 @@ class Parser:
         self.rejected = 0
         self._base = base
         self._line_max = line_max
+        self._directives_max = directives_max
         self._rest = b""
         self._skipping = False
         self._line = 0
@@ -160,10 +161,10 @@ class Parser:
             # Outside of an entry it is a heading: all entries below belong to the group.
             self._group = text
         elif _DIRECTIVE.match(text) and not start.startswith(("#EXT-X-", "#PLAYLIST")):
-            if len(self._directives) < DIRECTIVES_MAX:
+            if len(self._directives) < self._directives_max:
                 self._directives.append(text)
             else:
-                self._reject(self._line, f"more than {DIRECTIVES_MAX} lines for one entry")
+                self._reject(self._line, f"more than {self._directives_max} lines for one entry")
 
     def _begin(self, text: str) -> None:
         if self._begun is not None:
@@ -334,5 +335,6 @@ def _wanted_headers(directives: Iterable[str]) -> Iterator[tuple[str, str]]:
 def read_entry(text: str, url: str) -> Entry:
     """The entry whose lines `write_entry` wrote; `url` is its own, or that of `source_url`."""
     lines = f"{text}{url}\n".encode()
-    # What was read within bounds may be longer when it is written: Latin-1 as UTF-8, values with quotes, the headers.
-    return Parser(line_max=len(lines)).feed(lines)[0]
+    # What was read within bounds may be longer when it is written: Latin-1 as UTF-8, values with quotes, the headers,
+    # and the group of the heading above it.
+    return Parser(line_max=len(lines), directives_max=text.count("\n")).feed(lines)[0]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrelay.catalog.m3u import (
+    DIRECTIVES_MAX,
     LINE_MAX,
     Entry,
     NotAListError,
@@ -219,6 +220,15 @@ def test_a_group_heading_holds_until_the_next() -> None:
         "#EXTINF:-1,3\nhttp://a/3\n#EXTGRP:B\n#EXTINF:-1,4\nhttp://a/4\n"
     )
     assert [entry.group for entry in entries] == ["A", "Own", "A", "B"]
+
+
+def test_an_entry_with_as_many_lines_as_may_be_keeps_them_all_below_a_heading() -> None:
+    lines = [f"#EXTVLCOPT:option-{n}" for n in range(DIRECTIVES_MAX)]
+    (entry,), parser = parse("\n".join(("#EXTM3U", "#EXTGRP:A", "#EXTINF:-1,1", *lines, "http://a/1")))
+    assert parser.rejected == 0
+    assert entry.directives == ("#EXTGRP:A", *lines)
+    again = read_entry(write_entry(entry), entry.url)
+    assert (again.group, again.directives) == ("A", entry.directives)
 
 
 def test_options_for_players_become_request_headers() -> None:
