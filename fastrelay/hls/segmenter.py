@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import ceil
 
+from fastrelay.hls.borders import Borders
 from fastrelay.hls.tables import Tables, read_tables
 from fastrelay.mpegts.access import Mark
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, ticks_between
@@ -94,9 +95,7 @@ class Segmenter:
         self._last: Point | None = None
         """The last random-access point of the open segment, its start included."""
         self._switches: deque[int] = deque()
-        self._borders: deque[int] = deque()
-        self._keeps_borders: bool | None = None
-        """None until the first border has come, and False once one was no random-access point."""
+        self._borders = Borders()
         self._seen = -1
         self._jumped = -JUMPS_APART
         """Media time at the last jump that was cut at."""
@@ -115,7 +114,7 @@ class Segmenter:
 
     def border(self, position: int) -> None:
         """A segment of the upstream begins at `position`: borders are kept while they are random-access points."""
-        self._borders.append(position)
+        self._borders.add(position)
 
     def feed(self, marks: Iterable[Mark], head: int, seconds: float, tail: int = 0) -> list[Cut]:
         """The stream now reaches to `head`, where media time is `seconds`; `marks` are the new ones, in order.
@@ -198,9 +197,7 @@ class Segmenter:
         if self._open is not None:
             self._close(position)
             self._broken = True
-        self._keeps_borders = None
-        while self._borders and self._borders[0] < position:
-            self._borders.popleft()
+        self._borders.start_over(position)
 
     # --- policy ---
 
@@ -217,35 +214,18 @@ class Segmenter:
 
     def _ends_segment(self, point: Point, interval: float) -> bool:
         """Whether to cut at this random-access point, which is `interval` seconds behind the one before."""
-        length = self._distance(point)
-        at_border = self._is_at_border(point)
         assert self._open is not None
+        length = self._distance(point)
+        at_border = self._borders.is_at(point.position, self._open.position, self._has_moments)
         if self._last is self._open and not self._open.random_access:
             # Cut where no decoder can start: the sooner this ends, the better.
             return True
-        if self._keeps_borders:
+        if self._borders.kept:
             return at_border and length >= self._least
         if length >= max(self._least, self._duration - NEARLY):
             return True
         # One that is as far away as this one was would come too late: better here than in the middle of its pictures.
         return length >= self._least and length + interval > self._limit + ROUNDS_DOWN
-
-    def _is_at_border(self, point: Point) -> bool:
-        """Whether an upstream segment begins with this point: between its border and the point no picture begins.
-
-        A border elsewhere says that the upstream cuts by size or by the clock: its borders are of no use.
-        """
-        border = None
-        while self._borders and self._borders[0] <= point.position:
-            border = self._borders.popleft()
-        assert self._open is not None
-        if border is None or self._keeps_borders is False:
-            return False
-        if border <= self._open.position:
-            self._keeps_borders = True
-            return False
-        self._keeps_borders = not self._moments(border, point.position)
-        return self._keeps_borders
 
     def _has_jumped(self, point: Point) -> bool:
         """Whether the stamps jumped on the way from the last random-access point, with nothing that announced it."""
@@ -383,6 +363,9 @@ class Segmenter:
         """The access units of the main stream that begin in [start, end); reads all of these bytes."""
         assert self._open is not None
         return self._moments_of(main_stream(self._open.tables.program), start, end)
+
+    def _has_moments(self, start: int, end: int) -> bool:
+        return bool(self._moments(start, end))
 
     def _stand_in(self, end: int) -> list[Moment]:
         """Those of the stream that stands in for it, from the start of the open segment on."""
