@@ -8,7 +8,7 @@ from fastrelay.errors import RequestError
 from fastrelay.streams.hls_answers import CORS
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Response
-from fastrelay.wire.router import Answer, Answering, Handler
+from fastrelay.wire.router import Answer, Answering, Handler, Router
 
 PREFLIGHT = Response(
     204, content_type="",
@@ -23,7 +23,13 @@ PREFLIGHT = Response(
 )  # fmt: skip
 
 
-def for_any_origin(handler: Handler) -> Handler:
+def add_for_any_origin(router: Router, pattern: str, handler: Handler) -> None:
+    """Route GET, and the asking before it, so that a player in a web page can read every answer at this path."""
+    router.add("GET", pattern, _for_any_origin(handler), own_headers=CORS)
+    router.add("OPTIONS", pattern, lambda request: PREFLIGHT)
+
+
+def _for_any_origin(handler: Handler) -> Handler:
     """The handler whose refusals a player in a web page can read, too; the browser hides them from it otherwise."""
 
     def answering(request: Request) -> Answering:

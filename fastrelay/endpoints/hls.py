@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from fastrelay.endpoints.any_origin import PREFLIGHT, for_any_origin
+from fastrelay.endpoints.any_origin import add_for_any_origin
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.part import part
 from fastrelay.endpoints.sessions import query_of, session_of
@@ -40,8 +40,7 @@ class HlsEndpoints:
             "/segment_{n}.ts": self.segment,
         }
         for name, handler in handlers.items():
-            router.add("GET", f"/stream/{{path}}/hls{name}", for_any_origin(self._access.guard(handler)))
-            router.add("OPTIONS", f"/stream/{{path}}/hls{name}", lambda request: PREFLIGHT)
+            add_for_any_origin(router, f"/stream/{{path}}/hls{name}", self._access.guard(handler))
 
     async def master_below(self, request: Request) -> Response:
         """The form without a file name: what it names lies one step further down."""

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from fastrelay.endpoints.any_origin import PREFLIGHT, for_any_origin
+from fastrelay.endpoints.any_origin import add_for_any_origin
 from fastrelay.endpoints.base_url import base_url
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.part import not_there, part
@@ -48,8 +48,7 @@ class PassthroughEndpoints:
 
     def register(self, router: Router) -> None:
         for name, handler in (("", self.root), ("/{name}", self.named)):
-            router.add("GET", f"/api/proxy/channel/{{id}}/hls{name}", for_any_origin(self._access.guard(handler)))
-            router.add("OPTIONS", f"/api/proxy/channel/{{id}}/hls{name}", lambda request: PREFLIGHT)
+            add_for_any_origin(router, f"/api/proxy/channel/{{id}}/hls{name}", self._access.guard(handler))
 
     async def root(self, request: Request) -> Response:
         """The playlist that the channel's source is: a master playlist with a session of its own for each viewer, or a

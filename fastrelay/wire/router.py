@@ -48,6 +48,8 @@ class _Node:
     """The routes that end at one place in the tree, and the segments that may follow."""
 
     routes: dict[str, Route] = field(default_factory=dict)
+    headers: Headers = ()
+    """Of what the router itself answers here."""
     literals: dict[str, "_Node"] = field(default_factory=dict)
     patterns: list["_Pattern"] = field(default_factory=list)
 
@@ -84,8 +86,12 @@ class Router:
         *,
         body_limit: int = BODY_MAX,
         receive: Receive | None = None,
+        own_headers: Headers = (),
     ) -> None:
-        """Route `method` on `pattern` to `handler`. Raises ValueError for a malformed or doubled route."""
+        """Route `method` on `pattern` to `handler`. Raises ValueError for a malformed or doubled route.
+
+        `own_headers` are added to what the router itself answers there: 308 and 405.
+        """
         if not pattern.startswith("/"):
             raise ValueError(f"a pattern starts with a slash: {pattern}")
         node = self._root
@@ -94,6 +100,7 @@ class Router:
         if method in node.routes:
             raise ValueError(f"{method} {pattern} is routed already")
         node.routes[method] = Route(handler, body_limit, receive)
+        node.headers += own_headers
         self.routes.append((method, pattern))
         if method == "GET":
             node.routes.setdefault("HEAD", node.routes[method])
@@ -106,7 +113,8 @@ class Router:
         node = self._exact.get(target.raw_path)
         if node is None:
             if target.raw_path.endswith("/") and target.raw_path != "/":
-                return Route(_redirect(target)), params
+                without = _find(self._root, target.segments[:-1], 0, {})
+                return Route(_redirect(target, without.headers if without else ())), params
             node = _find(self._root, target.segments, 0, params)
             if node is None:
                 return (_OPTIONS_ANY if target.text == "*" else _NOT_FOUND), params
@@ -146,22 +154,22 @@ def _find(node: _Node, segments: list[str], at: int, params: dict[str, str]) -> 
     return None
 
 
-def _redirect(target: Target) -> Handler:
+def _redirect(target: Target, more: Headers) -> Handler:
     """To the form without the slash. With an empty segment (`//evil/`) the rest could be read as another site's
     address, and nothing here has such a name."""
     path = target.raw_path[:-1]
     if "//" in target.raw_path:
         return _not_found
     _, mark, query = target.text.partition("?")
-    location: Headers = (("Location", path + mark + query),)
-    return lambda request: Response(308, content_type="", headers=location)
+    headers: Headers = (("Location", path + mark + query), *more)
+    return lambda request: Response(308, content_type="", headers=headers)
 
 
 def _other_method(method: str, node: _Node) -> Route:
     allow: Headers = (("Allow", ", ".join(sorted({*node.routes, "OPTIONS"}))),)
     if method == "OPTIONS":
         return Route(lambda request: Response(204, content_type="", headers=allow))
-    refusal = error_response(405, "method_not_allowed", f"{method} is not allowed here", allow)
+    refusal = error_response(405, "method_not_allowed", f"{method} is not allowed here", (*allow, *node.headers))
     return Route(lambda request: refusal)
 
 

@@ -122,6 +122,11 @@ async def test_players_in_pages_of_other_origins() -> None:
             assert "GET" in reply.headers["access-control-allow-methods"]
             assert "*" in reply.headers["access-control-allow-headers"]
             assert reply.headers["allow"] == "GET, HEAD, OPTIONS"
+            refused = await server.post(path, Origin="https://tv.example")
+            assert (refused.status, refused.headers["access-control-allow-origin"]) == (405, "*")
+            moved = await server.get(f"{path}/?token=x", Origin="https://tv.example")
+            assert (moved.status, moved.headers["access-control-allow-origin"]) == (308, "*")
+            assert moved.headers["location"] == f"{path}?token=x"
         assert origin.requests("/a") == 0, "asking first starts nothing"
         for path in ("/stream/nothing/hls", "/stream/nothing/hls/playlist.m3u8", "/stream/a/hls/segment_1.ts"):
             reply = await server.get(path, Origin="https://tv.example")

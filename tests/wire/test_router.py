@@ -94,6 +94,15 @@ def test_a_wrong_method_is_told_the_right_ones(router: Router) -> None:
     assert answer(router, "HEAD", "/api/streams/x/stop")[0].headers == (("Allow", "OPTIONS, POST"),)
 
 
+def test_a_path_may_have_headers_of_its_own_for_what_the_router_answers(router: Router) -> None:
+    router.add("PUT", "/open/{name}", lambda request: Response(200), own_headers=(("X-Own", "yes"),))
+    router.add("POST", "/open/{name}", lambda request: Response(200))
+    assert answer(router, "DELETE", "/open/a")[0].headers == (("Allow", "OPTIONS, POST, PUT"), ("X-Own", "yes"))
+    assert answer(router, "GET", "/open/a/")[0].headers == (("Location", "/open/a"), ("X-Own", "yes"))
+    assert answer(router, "GET", "/open/a//")[0].status == 404
+    assert answer(router, "GET", "/closed/a/")[0].headers == (("Location", "/closed/a"),)
+
+
 def test_options(router: Router) -> None:
     response, _ = answer(router, "OPTIONS", "/api/relays/7")
     assert (response.status, response.headers) == (204, (("Allow", "GET, HEAD, OPTIONS"),))
