@@ -1,21 +1,16 @@
 """Marks: the places of a transport stream where a viewer can join, found while the bytes pass by."""
 
-from collections.abc import Iterator
-
 from fastrelay.mpegts.access import AccessUnits, Mark
 from fastrelay.mpegts.clock import ProgramClock
 from fastrelay.mpegts.codecs import Codec, codec_of
 from fastrelay.mpegts.continuity import Continuity
+from fastrelay.mpegts.headers import UNIT_START, header, headers_of, search
 from fastrelay.mpegts.packet import PACKET_SIZE, SCRAMBLING, Buffer, payload_at, pcr_at, pid_at
 from fastrelay.mpegts.pes import read_head
 from fastrelay.mpegts.programs import ProgramTables, stand_in_stream
 from fastrelay.mpegts.psi import ElementaryStream, Program
 
 __all__ = ["Mark", "Scanner"]
-
-_UNIT_START = 0x40
-_WITHOUT_PRIORITY = bytes(byte & ~0x20 for byte in range(256))
-"""Takes transport_priority out of a packet's second byte, which then is payload_unit_start and the PID's high bits."""
 
 
 class Scanner:
@@ -119,10 +114,7 @@ class Scanner:
         end = len(data) - len(data) % PACKET_SIZE
         second, third = data[1:end:PACKET_SIZE], data[2:end:PACKET_SIZE]
         self.continuity.check(data, second, third, data[3:end:PACKET_SIZE])
-        headers = bytearray(2 * len(second))
-        headers[::2] = second.translate(_WITHOUT_PRIORITY)
-        headers[1::2] = third
-        return self._read(data, headers, position)
+        return self._read(data, headers_of(second, third), position)
 
     def _read(self, data: bytes, headers: bytearray, position: int) -> list[Mark]:
         """Take the packets that matter, in order. `headers` holds two bytes of each packet, to search in."""
@@ -152,12 +144,12 @@ class Scanner:
             return []
         if units.clocked_by_pcr and pid == self.program.pcr_pid and (pcr := pcr_at(packet, 0)) is not None:
             self.clock.tick(pcr)
-        if pid == self._stand_in and packet[1] & _UNIT_START and not packet[3] & SCRAMBLING:
+        if pid == self._stand_in and packet[1] & UNIT_START and not packet[3] & SCRAMBLING:
             head = read_head(packet[payload_at(packet, 0) :])
             if head is not None and head.dts is not None:
                 self.clock.stand_in(head.dts)
         marks = []
-        if pid == units.pid and packet[1] & _UNIT_START:
+        if pid == units.pid and packet[1] & UNIT_START:
             marks = units.begin(packet, position, self.tables)
         if units.clocked_by_pcr != self._watching_pcr:
             self._watch()
@@ -168,7 +160,7 @@ class Scanner:
         units = self._units
         marks: list[Mark] = []
         if units is not None:
-            for at in _search(headers, _header(units.pid), start, stop):
+            for at in search(headers, header(units.pid), start, stop):
                 marks = units.go_on(data[at * PACKET_SIZE : (at + 1) * PACKET_SIZE])
                 if units.pending is None:
                     break
@@ -195,32 +187,15 @@ class Scanner:
         whole = list(self._tables.pids)
         if self._watching_pcr and self.program:
             whole.append(self.program.pcr_pid)
-        headers = [header for pid in whole for header in (_header(pid, _UNIT_START), _header(pid))]
+        headers = [each for pid in whole for each in (header(pid, UNIT_START), header(pid))]
         starts = (units.pid if units is not None else None, self._stand_in)
-        headers += [_header(pid, _UNIT_START) for pid in starts if pid is not None]
+        headers += [header(pid, UNIT_START) for pid in starts if pid is not None]
         self._watched = tuple(dict.fromkeys(headers))
-
-
-def _header(pid: int, flags: int = 0) -> bytes:
-    return bytes((flags | pid >> 8, pid & 0xFF))
 
 
 def _places(headers: bytearray, watched: tuple[bytes, ...], start: int) -> list[int]:
     """The numbers of the packets that have one of these headers, from packet `start` on, the last one first."""
     stop = len(headers) // 2
-    places = [at for header in watched for at in _search(headers, header, start, stop)]
+    places = [at for wanted in watched for at in search(headers, wanted, start, stop)]
     places.sort(reverse=True)
     return places
-
-
-def _search(headers: bytearray, header: bytes, start: int, stop: int) -> Iterator[int]:
-    """The numbers of the packets in [start, stop) that have this header."""
-    end = 2 * stop
-    at = headers.find(header, 2 * start, end)
-    while at >= 0:
-        if at & 1:
-            # The second byte of one packet and the first of the next only look like it.
-            at = headers.find(header, at + 1, end)
-        else:
-            yield at >> 1
-            at = headers.find(header, at + 2, end)

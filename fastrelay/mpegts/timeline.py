@@ -6,12 +6,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, MediaClock, ticks_between
+from fastrelay.mpegts.headers import UNIT_START, header, headers_of, search
 from fastrelay.mpegts.packet import PACKET_SIZE, payload_at
 from fastrelay.mpegts.pes import read_head
 from fastrelay.mpegts.pids import pids_of
-
-_WITHOUT_PRIORITY = bytes(byte & ~0x20 for byte in range(256))
-"""Takes transport_priority out of a packet's second byte."""
 
 
 class Moment(NamedTuple):
@@ -45,16 +43,9 @@ def timeline(packets: bytes, pid: int, position: int = 0) -> list[Moment]:
 
 def _starts(packets: bytes, pid: int) -> Iterator[int]:
     """The offsets of the packets of this PID that have payload_unit_start_indicator."""
-    headers = bytearray(2 * (len(packets) // PACKET_SIZE))
-    headers[0::2] = packets[1::PACKET_SIZE].translate(_WITHOUT_PRIORITY)
-    headers[1::2] = packets[2::PACKET_SIZE]
-    wanted = bytes((0x40 | pid >> 8, pid & 0xFF))
-    at = headers.find(wanted)
-    while at >= 0:
-        # At an odd place it is the second byte of one packet and the first of the next.
-        if not at & 1:
-            yield at // 2 * PACKET_SIZE
-        at = headers.find(wanted, at + 1)
+    headers = headers_of(packets[1::PACKET_SIZE], packets[2::PACKET_SIZE])
+    for at in search(headers, header(pid, UNIT_START), 0, len(headers) // 2):
+        yield at * PACKET_SIZE
 
 
 def usual_step(moments: list[Moment]) -> float:
