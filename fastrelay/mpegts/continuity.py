@@ -53,6 +53,11 @@ class Continuity:
         self._cycle = _NUMBER_AWAY
         self._renumber()
 
+    def last(self, pid: int) -> int | None:
+        """The last counter of a PID; None where anything may follow."""
+        track = self._tracks.get(pid)
+        return track.counter if track is not None else None
+
     def check(self, data: bytes, second: bytes, third: bytes, fourth: bytes) -> None:
         """Look at the whole packets `data`; the other arguments are the second, third, fourth byte of each."""
         count = len(second)

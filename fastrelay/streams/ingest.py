@@ -7,6 +7,7 @@ from fastrelay.mpegts.gate import Gate
 from fastrelay.mpegts.marks import Mark, Scanner
 from fastrelay.mpegts.packet import PACKET_SIZE, Framer
 from fastrelay.mpegts.psi import Program
+from fastrelay.mpegts.recount import Recounter
 from fastrelay.mpegts.splice import Splicer
 from fastrelay.ring.index import Index
 from fastrelay.ring.retention import Retention
@@ -51,6 +52,7 @@ class Ingest:
         self._retention = retention
         self._framer = Framer()
         self._splicer = Splicer()
+        self._recounter = Recounter(self.scanner.continuity.last)
         self._gate: Gate | None = Gate()
 
     @property
@@ -71,12 +73,16 @@ class Ingest:
         """
         self._framer.reset()
         self._gate = Gate()
+        self._recounter.begin()
         self.index.burst = 0.0
 
     def begin_segment(self, target_duration: float) -> None:
         """What follows is a new segment of an HLS source."""
         self.index.burst = target_duration
-        if self.tap is not None and self._gate is None:
+        if self._gate is not None:
+            return
+        self._recounter.border()
+        if self.tap is not None:
             self.tap.border(self.ring.head, target_duration)
 
     def feed(self, data: bytes) -> bool:
@@ -89,7 +95,7 @@ class Ingest:
             if self.ring.head:
                 self._splice(self._gate.programs)
             self._gate = None
-        packets = self._splicer.rewrite(packets)
+        packets = self._recounter.rewrite(self._splicer.rewrite(packets))
         for piece in _pieces(packets):
             self._append(piece)
         return len(packets) > 0

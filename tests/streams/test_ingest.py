@@ -1,6 +1,6 @@
 """The way of the bytes without sockets: what of several sources ends up in the ring, and how much is kept."""
 
-from fastrelay.mpegts.packet import PACKET_SIZE
+from fastrelay.mpegts.packet import PACKET_SIZE, pid_at
 from fastrelay.ring.index import Index
 from fastrelay.ring.retention import Retention
 from fastrelay.ring.ring import Ring
@@ -70,6 +70,51 @@ def test_the_same_source_again_is_a_splice_too() -> None:
     into.begin()
     feed(into, FIRST.take(2.0, start=30.0))
     check(into, FIRST).verify(switches=1)
+
+
+def restarted(data: bytes) -> bytes:
+    """The packets as a packager sends them that counts each segment anew."""
+    out, counters = bytearray(data), dict[int, int]()
+    for at in range(0, len(out), PACKET_SIZE):
+        pid = pid_at(out, at)
+        counters[pid] = counters.get(pid, 8) + (1 if out[at + 3] & 0x10 else 0) & 0x0F
+        out[at + 3] = out[at + 3] & 0xF0 | counters[pid]
+    return bytes(out)
+
+
+def counters(data: bytes) -> dict[int, list[int]]:
+    """Of the packets with payload, by PID."""
+    found: dict[int, list[int]] = {}
+    for at in range(0, len(data), PACKET_SIZE):
+        if data[at + 3] & 0x10:
+            found.setdefault(pid_at(data, at), []).append(data[at + 3] & 0x0F)
+    return found
+
+
+def test_counters_go_on_over_the_borders_of_segments() -> None:
+    into = ingest()
+    for number in range(6):
+        into.begin_segment(1.0)
+        # Of different lengths: each border is another jump.
+        feed(into, restarted(FIRST.take(1.0 + 0.04 * number, start=2.0 * number)))
+    assert into.scanner.continuity_errors == 0
+    sent = counters(into.ring.copy(into.ring.tail, into.ring.head))
+    assert len(sent) == 4
+    for found in sent.values():
+        assert found == [number & 0x0F for number in range(9, 9 + len(found))]
+
+
+def test_counters_of_another_source_are_its_own() -> None:
+    into = ingest()
+    for number in range(4):
+        if number == 2:
+            into.begin()
+        into.begin_segment(1.0)
+        feed(into, restarted(FIRST.take(1.0 + 0.04 * number, start=2.0 * number)))
+    assert into.scanner.continuity_errors == 0
+    (splice,) = into.index.splices
+    spliced = counters(into.ring.copy(splice, into.ring.head))
+    assert {found[0] for found in spliced.values()} == {9}
 
 
 def test_a_hole_between_sources_is_no_media_time() -> None:
