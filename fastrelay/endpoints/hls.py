@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import weakref
 
 from fastrelay.endpoints.any_origin import add_for_any_origin
 from fastrelay.endpoints.directory import Directory
@@ -95,6 +96,8 @@ class HlsEndpoints:
                 answer = part(found, request)
                 if request.method != "HEAD":
                     output.count(*request.who, len(answer.body))
+                    if answer is found and "expires" not in request.query:
+                        request.for_all = _fetch(output, int(number), request)
                 return answer
         raise RequestError(404, "segment_not_found", f"There is no segment {number[:20]} (any more).")
 
@@ -115,7 +118,7 @@ def _poll(visit: Visit, request: Request) -> Again:
     answer: Response | None = None
     size = 0
 
-    def again() -> Response | None:
+    def again(_address: str) -> Response | None:
         nonlocal playlist, answer, size
         if playlist is not output.playlist:
             playlist = output.playlist
@@ -127,6 +130,22 @@ def _poll(visit: Visit, request: Request) -> Again:
         output.delivered += size
         session.sent += size
         return answer
+
+    return again
+
+
+def _fetch(output: HlsOutput, number: int, request: Request) -> Again:
+    """How the same is answered to all who ask for it as this request does, while the segment can be fetched."""
+    agent = request.who[1]
+    # What is answered to all may be remembered for longer than the stream runs, which has a ring.
+    there = weakref.ref(output)
+
+    def again(address: str) -> Response | None:
+        output = there()
+        whole = output.segments.get(number) if output is not None else None
+        if output is not None and whole is not None:
+            output.count(address, agent, len(whole.body))
+        return whole
 
     return again
 

@@ -42,10 +42,11 @@ class Answers:
 
     def write(self, response: Response, head: Head, *, keep: bool) -> int:
         """A whole answer; its body is never copied when it is large. Returns how many bytes it has."""
-        rendered = render_head(response, self._connections.stamp, _ending(head, keep))
-        body = response.body
-        if not body or response.bodiless or head.method == "HEAD":
-            body = b""
+        body = b"" if response.bodiless or head.method == "HEAD" else response.body
+        return self._put_whole(render_head(response, self._connections.stamp, _ending(head, keep)), body)
+
+    def _put_whole(self, rendered: bytes, body: bytes) -> int:
+        if not body:
             self._transport.write(rendered)
         elif len(body) <= JOIN_MAX:
             self._transport.write(rendered + body)
@@ -56,8 +57,11 @@ class Answers:
         return size
 
     def write_again(self, response: Response) -> int:
-        """A small answer that was given before, to a GET of HTTP/1.1 behind which the connection goes on."""
-        return self._put(render_kept(response, self._connections.stamp))
+        """An answer that was given before, to a GET of HTTP/1.1 behind which the connection goes on."""
+        stamp = self._connections.stamp
+        if len(response.body) <= JOIN_MAX:
+            return self._put(render_kept(response, stamp))
+        return self._put_whole(render_head(response, stamp, KEEP), response.body)
 
     def write_last(self, response: Response, *, bodiless: bool) -> int:
         """The answer to what may be no request at all, so that it has no head."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from fastrelay.server.limits import Limits
+from fastrelay.server.repeated import Common
 from fastrelay.wire.response import stamp
 
 
@@ -52,6 +53,7 @@ class Connections:
         self.limits = limits
         self.count = 0
         self.draining = False
+        self.common = Common()
         self._refused = 0
         self.stamp = stamp(time.time())
         self._loop = loop

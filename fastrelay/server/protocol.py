@@ -102,7 +102,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         again = self._again
-        if again is not None and again.data == data and self._repeats(again):
+        if again is None or again.data != data:
+            again = self._connections.common.find(data)
+        if again is not None and self._repeats(again):
             return
         if self._phase is _Phase.CLOSING:
             self._discard(len(data))
@@ -158,13 +160,15 @@ class HttpProtocol(asyncio.Protocol):
             self._await_rest()
 
     def _repeats(self, again: Repeated) -> bool:
-        """Players poll: answer what was asked with the very same bytes as before, if that is all there is to answer."""
+        """Players poll, and ask for the same segments: answer what was asked with the very same bytes as before, if
+        that is all there is to answer."""
         held = self._answers.full or self._turn is not None
         if self._phase is not _IDLE or held or self._connections.draining:
             return False
-        answer = again.answer()
+        answer = again.answer(self._peer[0])
         if answer is None:
             self._again = None
+            self._connections.common.forget(again.data)
             return False
         sent = self._answers.write_again(answer)
         self._deadline = self._loop.time() + self._limits.idle_timeout
@@ -219,6 +223,8 @@ class HttpProtocol(asyncio.Protocol):
         self._exchange.begin(request, reader.head, reader.route.handler)
         if request.again is not None:
             self._again = repeated(request, reader) or self._again
+        if request.for_all is not None:
+            self._connections.common.remember(request, reader)
         if self._exchange.busy:
             self._enter(_Phase.ANSWER, inf)
 

@@ -12,7 +12,8 @@ Write = Callable[[bytes | bytearray], object]
 _AGENT_MAX = 256
 """Characters: a viewer is known by it for as long as he counts, and a head may have 16 KiB of them."""
 
-Again = Callable[[], Response | None]
+Again = Callable[[str], Response | None]
+"""Takes the address of whoever asks."""
 
 
 class Flow(Protocol):
@@ -54,8 +55,10 @@ class Request:
     upload: Upload | None = None
     """The body, on routes that receive it piece by piece; None where there was none."""
     again: Again | None = None
-    """Set by a handler: how the same request of the same connection is answered next time, without all that led here;
-    for small answers. When it returns None everything is looked at anew, and it is not called again."""
+    """Set by a handler: how the same request of the same connection is answered next time, without all that led here.
+    When it returns None everything is looked at anew, and it is not called again."""
+    for_all: Again | None = None
+    """The same for all connections. Players of one kind ask for a segment with the same bytes."""
 
     @property
     def who(self) -> tuple[str, str]:

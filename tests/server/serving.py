@@ -18,6 +18,8 @@ from fastrelay.wire.router import Router
 
 WAIT = 30.0
 """Seconds after which a test gives up waiting for what must happen at once."""
+COMMON = bytes(100_000)
+"""What `/common` answers to all."""
 LIMITS = Limits(max_connections=1000, tick=0.02)
 
 
@@ -47,6 +49,7 @@ class Routes:
         router.add("GET", "/large", lambda request: self.large)
         router.add("GET", "/item/{id}", lambda request: json_response(request.params))
         router.add("POST", "/echo", self.echo)
+        router.add("GET", "/common", self.common)
         router.add("POST", "/small", self.echo, body_limit=8)
         router.add("GET", "/wait", self.wait)
         router.add("GET", "/live", self.live)
@@ -63,11 +66,22 @@ class Routes:
         """Answered again without being asked here, as often as `polls` says."""
         self.seen.append(request)
 
-        def again() -> Response | None:
+        def again(address: str) -> Response | None:
             self.polls -= 1
             return Response(200, b"again", "text/plain") if self.polls >= 0 else None
 
         request.again = again
+        return Response(200, b"first", "text/plain")
+
+    def common(self, request: Request) -> Response:
+        """Answered to all who ask the same, without being asked here, as often as `polls` says."""
+        self.seen.append(request)
+
+        def for_all(address: str) -> Response | None:
+            self.polls -= 1
+            return Response(200, COMMON, "video/mp2t") if self.polls >= 0 else None
+
+        request.for_all = for_all
         return Response(200, b"first", "text/plain")
 
     def echo(self, request: Request) -> Response:

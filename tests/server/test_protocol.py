@@ -6,8 +6,11 @@ import struct
 import orjson
 import pytest
 
+from fastrelay.server.repeated import Common
+from fastrelay.wire.reader import HeadParser, RequestReader
 from fastrelay.wire.response import Response
-from tests.server.serving import Client, eventually, get, serving
+from fastrelay.wire.router import Router
+from tests.server.serving import COMMON, Client, eventually, get, serving
 
 
 async def test_keep_alive_and_pipelining_in_order() -> None:
@@ -318,6 +321,60 @@ async def test_only_the_very_same_bytes_and_nothing_else_are_a_poll_again() -> N
         await client.send(get("/poll", "Connection: close"))
         assert (await client.answer()).body == b"first"
         assert await client.rest() == b""
+
+
+async def test_what_one_client_was_answered_another_gets_without_the_handler() -> None:
+    async with serving() as server, Client(server.address) as one, Client(server.address) as other:
+        for client, expected in ((one, b"first"), (other, COMMON), (one, COMMON), (other, COMMON), (one, b"first")):
+            await client.send(get("/common"))
+            answer = await client.answer()
+            assert (answer.status, answer.body) == (200, expected)
+        assert len(server.routes.seen) == 2
+        assert [(request and request.path, status) for _, request, status, _, _ in server.done] == [
+            ("/common", 200)
+        ] * 5
+        assert server.done[1][3] > len(COMMON)
+
+
+async def test_only_the_very_same_bytes_and_nothing_else_are_answered_as_to_another() -> None:
+    async with serving() as server, Client(server.address) as one, Client(server.address) as other:
+        server.routes.polls = 100
+        await one.send(get("/common"))
+        assert (await one.answer()).body == b"first"
+        for data, expected in (
+            (get("/common", "X: y"), [b"first"]),
+            (get("/common") * 2, [b"first", b"first"]),
+            (get("/fixed") + get("/common"), [b"fixed", b"first"]),
+            (get("/common"), [COMMON]),
+        ):
+            await other.send(data)
+            assert [(await other.answer()).body for _ in expected] == expected
+        await other.send(get("/common"), bytewise=True)
+        assert (await other.answer()).body == b"first"
+        await other.send(get("/common", method="HEAD"))
+        assert (await other.answer("HEAD")).headers["content-length"] == "5"
+        for _ in range(2):
+            async with Client(server.address) as last:
+                await last.send(get("/common", "Connection: close"))
+                assert (await last.answer()).body == b"first"
+                assert await last.rest() == b""
+
+
+def test_what_was_common_longest_ago_is_forgotten() -> None:
+    """Whoever asks for something else each time fills no memory."""
+    router = Router()
+    router.add("GET", "/{name}", lambda request: Response())
+    reader, common = RequestReader(HeadParser(router)), Common()
+    asked = [get(f"/{number}") for number in range(3000)]
+    for data in asked:
+        reader.feed(data)
+        assert reader.read() == b""
+        request = reader.request(b"", ("127.0.0.1", 1), ("127.0.0.1", 2), secure=False)
+        request.for_all = lambda address: None
+        common.remember(request, reader)
+    kept = [common.find(data) is not None for data in asked]
+    assert kept.index(True) == kept.count(False)
+    assert 0 < kept.count(True) < 3000
 
 
 async def test_a_poll_keeps_its_connection_open() -> None:

@@ -11,6 +11,7 @@ from tests.kit.origin import Origin
 from tests.kit.position_coded import PositionCoded
 from tests.kit.server import Server
 from tests.kit.viewer import Reply
+from tests.server.serving import Client
 from tests.whole.relay import relay
 from tests.whole.test_hls import names, tag
 
@@ -164,6 +165,24 @@ async def test_head_tells_what_is_known_and_counts_nobody() -> None:
         assert int(reply.headers["content-length"]) > 188
         after = await server.status("a")
         assert (after["clients_hls"], after["bytes_streamed"]) == (1, before["bytes_streamed"])
+
+
+async def test_a_segment_asked_with_the_same_bytes_is_the_same_for_all_and_counted() -> None:
+    async with watched() as (_, server):
+        (name, *_) = names((await server.get(PLAYLIST)).body.decode())
+        before = (await server.status("a"))["bytes_streamed"]
+        asking = f"GET /stream/a/hls/{name} HTTP/1.1\r\nHost: here\r\n\r\n".encode()
+        async with Client(("127.0.0.1", server.port)) as one, Client(("127.0.0.1", server.port)) as other:
+            bodies = []
+            for client in (one, other, one, other):
+                await client.send(asking)
+                bodies.append((await client.answer()).body)
+            assert bodies == [bodies[0]] * 4
+            assert (await server.status("a"))["bytes_streamed"] == before + 4 * len(bodies[0])
+            await server.post("/api/streams/a/stop")
+            for client in (one, other):
+                await client.send(asking)
+                assert (await client.answer()).status == 404
 
 
 async def test_a_segment_has_one_name_only() -> None:
