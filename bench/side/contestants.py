@@ -84,7 +84,7 @@ def start_fastrelay(stage: Stage) -> Serving:
     config.write_text(
         _FASTRELAY.format(folder=stage.folder, port=port, origin_port=stage.origin_port, origin_path=stage.origin_path)
     )
-    return _started(
+    return started(
         stage, [sys.executable, "-P", "-m", "fastrelay", "serve", "--config", str(config)], port, "/stream/bench"
     )
 
@@ -115,7 +115,7 @@ def start_icecast(stage: Stage) -> Serving:
         _ICECAST.format(port=port, origin_port=stage.origin_port, origin_path=stage.origin_path, folder=stage.folder)
     )
     stage.folder.chmod(0o777)
-    return _started(stage, ["icecast2", "-c", str(config)], port, "/live.ts")
+    return started(stage, ["icecast2", "-c", str(config)], port, "/live.ts")
 
 
 def start_vlc(stage: Stage) -> Serving:
@@ -123,7 +123,7 @@ def start_vlc(stage: Stage) -> Serving:
     out = f"#standard{{access=http{{mime=video/mp2t}},mux=ts,dst=127.0.0.1:{port}/live.ts}}"
     source = f"http://127.0.0.1:{stage.origin_port}{stage.origin_path}"
     command = ["vlc", "-I", "dummy", "-q", "--ignore-config", source, "--sout", out, "--sout-keep"]
-    return _started(stage, command, port, "/live.ts", user=_somebody(True))
+    return started(stage, command, port, "/live.ts", user=_somebody(True))
 
 
 def start_floor(stage: Stage) -> Serving:
@@ -136,7 +136,7 @@ def start_floor(stage: Stage) -> Serving:
     if compiled.returncode:
         raise RuntimeError(f"cc: {compiled.stderr[-600:]}")
     command = [str(program), str(port), str(stage.origin_port), stage.origin_path, str(stage.flush_ms)]
-    return _started(stage, command, port, "/live.ts")
+    return started(stage, command, port, "/live.ts")
 
 
 def _somebody(refuses_root: bool) -> str | None:
@@ -144,8 +144,9 @@ def _somebody(refuses_root: bool) -> str | None:
     return "nobody" if refuses_root and os.geteuid() == 0 else None
 
 
-def _started(stage: Stage, command: list[str], port: int, path: str, user: str | None = None) -> Serving:
-    process = Pinned(command, stage.core, stage.folder / "log", user)
+def started(stage: Stage, command: list[str], port: int, path: str = "", user: str | None = None) -> Serving:
+    """The command on its core, listening. Raises RuntimeError."""
+    process = Pinned(command, stage.core, stage.folder / f"{Path(command[0]).name}.log", user)
     try:
         process.wait_for_port(port)
     except RuntimeError:

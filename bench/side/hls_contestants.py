@@ -5,8 +5,8 @@ through its cache; and the floor (see hls_floor.py).
 import sys
 from pathlib import Path
 
-from bench.side.contestants import ROOT, Contestant, Serving, Stage
-from bench.side.process import Pinned, free_port
+from bench.side.contestants import ROOT, Contestant, Serving, Stage, started
+from bench.side.process import free_port
 
 STATIC = "/static"
 CACHED = "/cached"
@@ -48,24 +48,14 @@ def start_nginx(stage: Stage) -> Serving:
     (stage.folder / "static").mkdir()
     config = stage.folder / "nginx.conf"
     config.write_text(_CONFIG.format(folder=stage.folder, port=port, origin_port=stage.origin_port))
-    command = ["nginx", "-c", str(config), "-p", str(stage.folder)]
-    return _started(Pinned(command, stage.core, stage.folder / "log"), port)
+    return started(stage, ["nginx", "-c", str(config), "-p", str(stage.folder)], port)
 
 
 def start_floor(stage: Stage) -> Serving:
     """With the files of nginx, whose folder is `stage.folder`."""
     port = free_port()
     command = [sys.executable, str(ROOT / "bench/side/hls_floor.py"), str(port), str(stage.folder / "static")]
-    return _started(Pinned(command, stage.core, stage.folder / "floor.log"), port)
-
-
-def _started(process: Pinned, port: int) -> Serving:
-    try:
-        process.wait_for_port(port)
-    except RuntimeError:
-        process.stop()
-        raise
-    return Serving(f"http://127.0.0.1:{port}", process)
+    return started(stage, command, port)
 
 
 NGINX = Contestant("nginx", start_nginx, "nginx", ("nginx-light",), version=("nginx", "-v"))

@@ -3,7 +3,7 @@
 Names follow Prometheus' rules: base units, `_total` for counters, no type in a name. Labels are words out of a fixed
 set and ids of streams, never a URL. Series per stream are bounded (see `metrics.books`).
 
-Imports prometheus-client, so import this where metrics are asked for.
+Imports prometheus-client, which takes longer than the loop may be held: import this in a thread.
 """
 
 import platform

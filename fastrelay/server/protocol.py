@@ -167,8 +167,10 @@ class HttpProtocol(asyncio.Protocol):
             return False
         answer = again.answer(self._peer[0])
         if answer is None:
-            self._again = None
-            self._connections.common.forget(again.data)
+            if again is self._again:
+                self._again = None
+            else:
+                self._connections.common.forget(again.data)
             return False
         sent = self._answers.write_again(answer)
         self._deadline = self._loop.time() + self._limits.idle_timeout

@@ -29,8 +29,10 @@ class Common:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Repeated] = {}
-        self.find = self._known.get
-        """By the bytes of a request."""
+
+    def find(self, data: bytes) -> Repeated | None:
+        """By the bytes of a request. Bodies come this way, too: what is too long is not looked at."""
+        return self._known.get(data) if len(data) <= _REPEATED_MAX else None
 
     def remember(self, request: Request, reader: RequestReader) -> None:
         """`request` is what `reader` read last."""

@@ -81,7 +81,8 @@ class Routes:
             self.polls -= 1
             return Response(200, COMMON, "video/mp2t") if self.polls >= 0 else None
 
-        request.for_all = for_all
+        if self.polls > 0:
+            request.for_all = for_all
         return Response(200, b"first", "text/plain")
 
     def echo(self, request: Request) -> Response:

@@ -325,14 +325,22 @@ async def test_only_the_very_same_bytes_and_nothing_else_are_a_poll_again() -> N
 
 async def test_what_one_client_was_answered_another_gets_without_the_handler() -> None:
     async with serving() as server, Client(server.address) as one, Client(server.address) as other:
-        for client, expected in ((one, b"first"), (other, COMMON), (one, COMMON), (other, COMMON), (one, b"first")):
+        for client, expected in (
+            (one, b"first"),
+            (other, COMMON),
+            (one, COMMON),
+            (other, COMMON),
+            (one, b"first"),
+            (other, b"first"),
+        ):
             await client.send(get("/common"))
             answer = await client.answer()
             assert (answer.status, answer.body) == (200, expected)
-        assert len(server.routes.seen) == 2
+        assert len(server.routes.seen) == 3
+        assert server.routes.polls == -1, "what had to be looked at anew is not called again"
         assert [(request and request.path, status) for _, request, status, _, _ in server.done] == [
             ("/common", 200)
-        ] * 5
+        ] * 6
         assert server.done[1][3] > len(COMMON)
 
 
