@@ -101,7 +101,7 @@ class App:
         self._health = Health()
         self._events = EventsEndpoint(lambda: [*self._manager.running(), *self._passthroughs.running()], self._access)
         router = Router()
-        self._listener = Listener(router, config.server, on_request_done=AccessLog(self._tally.answers))
+        self._listener = Listener(router, config.server, done_of=AccessLog(self._tally.answers).of)
         for endpoint in (*self._viewing(), *self._management()):
             endpoint.register(router)
         self.routes = router.routes

@@ -8,7 +8,7 @@ Imports prometheus-client, which takes longer than the loop may be held: import 
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import ProcessCollector
@@ -210,7 +210,7 @@ def _gauges(name: str, text: str, label: str, values: Iterable[tuple[str, float]
     return family
 
 
-def _counters(name: str, text: str, label: str, values: Counter[str] | Counter[int]) -> Metric:
+def _counters(name: str, text: str, label: str, values: Mapping[str, int] | Mapping[int, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for word, value in values.items():
         family.add_metric([str(word).replace(" ", "_")], value)

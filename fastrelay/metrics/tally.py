@@ -25,7 +25,7 @@ class Tally:
         """Of sources, by the reason of their SourceError."""
         self.viewers = _zeros(KINDS)
         """Who came, by kind."""
-        self.answers: Counter[int] = Counter()
+        self.answers: dict[int, int] = {}
         """Whole HTTP answers, by status."""
         self.outage = Histogram(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
         """Seconds between the last bytes of one source and the first of the next."""

@@ -6,10 +6,10 @@ Not all of them are worth one. Thousands of players ask for playlists and segmen
 """
 
 import logging
-from collections import Counter
 from functools import lru_cache
 from logging import DEBUG, INFO
 
+from fastrelay.server.exchange import RequestDone
 from fastrelay.wire.access import AccessLine
 from fastrelay.wire.request import Request
 
@@ -20,22 +20,29 @@ _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class AccessLog:
-    """What the protocol calls for each request that is done. `answers` counts them by status."""
+    """`answers` counts the requests that are done, by status."""
 
-    def __init__(self, answers: Counter[int]) -> None:
+    def __init__(self, answers: dict[int, int]) -> None:
         self._answers = answers
 
-    def __call__(self, address: str, request: Request | None, status: int, sent: int, seconds: float) -> None:
-        self._answers[status] += 1
-        level = DEBUG if status < 400 and request is not None and is_poll(request.path) else INFO
-        if not log.isEnabledFor(level):
-            return
-        if request is None:
-            line = AccessLine(address, "-", "-", status, sent, seconds, "")
-        else:
-            agent = request.headers.get("user-agent", "")
-            line = AccessLine(address, request.method, request.target, status, sent, seconds, agent)
-        log.log(level, line)
+    def of(self, address: str) -> RequestDone:
+        """For the requests of one client. A poll costs little more than to be counted."""
+        answers = self._answers
+
+        def done(request: Request | None, status: int, sent: int, seconds: float) -> None:
+            answers[status] = answers.get(status, 0) + 1
+            level = DEBUG if status < 400 and request is not None and is_poll(request.path) else INFO
+            if log.isEnabledFor(level):
+                log.log(level, _line(address, request, status, sent, seconds))
+
+        return done
+
+
+def _line(address: str, request: Request | None, status: int, sent: int, seconds: float) -> AccessLine:
+    if request is None:
+        return AccessLine(address, "-", "-", status, sent, seconds, "")
+    agent = request.headers.get("user-agent", "")
+    return AccessLine(address, request.method, request.target, status, sent, seconds, agent)
 
 
 @lru_cache(1024)

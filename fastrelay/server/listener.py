@@ -6,14 +6,16 @@ import logging
 import re
 import socket
 import ssl
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
 from fastrelay.config import Server
 from fastrelay.errors import ConfigError
 from fastrelay.server.connections import Connections, Slot
+from fastrelay.server.exchange import RequestDone
 from fastrelay.server.limits import Limits
-from fastrelay.server.protocol import HttpProtocol, OnRequestDone
+from fastrelay.server.protocol import HttpProtocol
 from fastrelay.wire.reader import HeadParser
 from fastrelay.wire.response import Response, error_response
 from fastrelay.wire.router import Router
@@ -43,12 +45,12 @@ class Listener:
         server: Server,
         *,
         limits: Limits | None = None,
-        on_request_done: OnRequestDone | None = None,
+        done_of: Callable[[str], RequestDone] | None = None,
     ) -> None:
         self._heads = HeadParser(router)
         self._server = server
         self._limits = limits
-        self._on_request_done = on_request_done
+        self._done_of = done_of
         self._sockets: list[socket.socket] = []
         self._arrivals: set[asyncio.Task[None]] = set()
         self._resume: asyncio.TimerHandle | None = None
@@ -140,7 +142,8 @@ class Listener:
 
     async def _arrive(self, sock: socket.socket, peer: tuple[str, int], slot: Slot, refusal: Response | None) -> None:
         """Make the transport; with TLS this lasts until hands are shaken."""
-        protocol = HttpProtocol(self._heads, self._connections, self._loop, peer, slot, refusal, self._on_request_done)
+        done = self._done_of(peer[0]) if self._done_of is not None else None
+        protocol = HttpProtocol(self._heads, self._connections, self._loop, peer, slot, refusal, done)
         timeout = None if self._ssl is None else self._connections.limits.head_timeout
         try:
             await self._loop.connect_accepted_socket(

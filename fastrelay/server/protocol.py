@@ -6,24 +6,19 @@ pipelined ones wait as bytes, so answers are in order and nothing is parsed ahea
 """
 
 import asyncio
-from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from math import inf
 from typing import cast
 
 from fastrelay.errors import RequestError
 from fastrelay.server.answers import JOIN_MAX, Answers
 from fastrelay.server.connections import Connections, Slot
-from fastrelay.server.exchange import End, Exchange
+from fastrelay.server.exchange import End, Exchange, RequestDone
 from fastrelay.server.repeated import Repeated, repeated
 from fastrelay.server.transport import reset_transport
 from fastrelay.wire.reader import HeadParser, RequestReader
-from fastrelay.wire.request import Request, Upload, Write
+from fastrelay.wire.request import Upload, Write
 from fastrelay.wire.response import Response, error_response, response_to
-
-OnRequestDone = Callable[[str, Request | None, int, int, float], None]
-"""Access log: the client's address, and what `RequestDone` says."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -65,9 +60,10 @@ class HttpProtocol(asyncio.Protocol):
         peer: tuple[str, int],
         slot: Slot,
         refusal: Response | None = None,
-        on_request_done: OnRequestDone | None = None,
+        done: RequestDone | None = None,
     ) -> None:
-        """With a `refusal` the connection is answered with it and closed, whatever it asks for."""
+        """With a `refusal` the connection is answered with it and closed, whatever it asks for. `done` is called for
+        each request (see access.py)."""
         self._reader = RequestReader(heads, self._receive)
         self._connections = connections
         self._limits = connections.limits
@@ -75,7 +71,7 @@ class HttpProtocol(asyncio.Protocol):
         self._peer = peer
         self._slot = slot
         self._refusal = refusal
-        self._done = partial(on_request_done, peer[0]) if on_request_done is not None else None
+        self._done = done
         self._phase = _Phase.IDLE
         self._deadline = inf
         self._upload: Upload | None = None

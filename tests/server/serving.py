@@ -154,7 +154,7 @@ async def serving(server: Server | None = None, **limits: Any) -> AsyncIterator[
         routes.router(),
         server or Server(listen="127.0.0.1:0"),
         limits=replace(LIMITS, **limits),
-        on_request_done=lambda *args: done.append(args),
+        done_of=lambda address: lambda *args: done.append((address, *args)),
     )
     await listener.start()
     try:

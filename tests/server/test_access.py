@@ -1,7 +1,6 @@
 """What is a line of the log, and what only of the level debug."""
 
 import logging
-from collections import Counter
 
 import pytest
 
@@ -33,7 +32,7 @@ def request(path: str) -> Request:
 )
 def test_level(path: str, status: int, level: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "fastrelay.access")
-    AccessLog(Counter())("10.0.0.1", request(path), status, 5, 0.1)
+    AccessLog({}).of("10.0.0.1")(request(path), status, 5, 0.1)
     (record,) = caplog.records
     line = AccessLine("10.0.0.1", "GET", f"{path}?x=1", status, 5, 0.1, "VLC")
     assert (record.levelno, record.msg) == (level, line)
@@ -41,9 +40,9 @@ def test_level(path: str, status: int, level: int, caplog: pytest.LogCaptureFixt
 
 def test_answers_are_counted_whatever_the_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "fastrelay.access")
-    answers: Counter[int] = Counter()
-    log = AccessLog(answers)
+    answers: dict[int, int] = {}
+    done = AccessLog(answers).of("10.0.0.1")
     for status in (200, 200, 404):
-        log("10.0.0.1", request("/livez"), status, 5, 0.1)
-    log("10.0.0.1", None, 400, 5, 0.0)
+        done(request("/livez"), status, 5, 0.1)
+    done(None, 400, 5, 0.0)
     assert answers == {200: 2, 404: 1, 400: 1} and not caplog.records
