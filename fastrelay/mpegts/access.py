@@ -42,6 +42,8 @@ class AccessUnits:
         self.video = codec.kind == "video"
         self.scrambled = False
         """The last access unit was."""
+        self.heard = 0
+        """Access units that were not."""
         self.pending: int | None = None
         """Position of the access unit that is undecided."""
         self._picture = picture_rules(codec.name, self.video)
@@ -100,6 +102,7 @@ class AccessUnits:
         self._tick(head.dts)
         self._seconds = self._clock.main_seconds
         self.scrambled = head.scrambled
+        self.heard += not head.scrambled
         if head.scrambled or (self.video and head is NO_PES):
             self.pending = None
 

@@ -24,12 +24,14 @@ class Scanner:
         """By the DTS of the main stream: PCRs of restreamed channels are often broken. By PCR where there is none, and
         by the sound where the main stream has fallen silent."""
         self.continuity = Continuity()
+        self._heard = 0
+        self._units: AccessUnits | None = None
         self._start_over()
 
     def _start_over(self) -> None:
         self._tables = ProgramTables()
         self._stream: ElementaryStream | None = None
-        self._units: AccessUnits | None = None
+        self._listen_to(None)
         self._stand_in: int | None = None
         self._watch()
 
@@ -81,6 +83,11 @@ class Scanner:
     def scrambled(self) -> bool:
         """Whether the last access unit of the main stream was."""
         return self._units is not None and self._units.scrambled
+
+    @property
+    def heard(self) -> int:
+        """How many access units came that can be decoded, of the main stream and of the one that stands in for it."""
+        return self._heard + (self._units.heard if self._units is not None else 0)
 
     @property
     def pending(self) -> int | None:
@@ -147,6 +154,7 @@ class Scanner:
         if pid == self._stand_in and packet[1] & UNIT_START and not packet[3] & SCRAMBLING:
             head = read_head(packet[payload_at(packet, 0) :])
             if head is not None and head.dts is not None:
+                self._heard += 1
                 self.clock.stand_in(head.dts)
         marks = []
         if pid == units.pid and packet[1] & UNIT_START:
@@ -170,15 +178,19 @@ class Scanner:
         """The programs have changed. What is pending began under other tables and is dropped."""
         main = self.main
         if main is None:
-            self._units = None
+            self._listen_to(None)
         elif self._units is None or self._stream != main:
-            self._units = AccessUnits(main, self.clock)
+            self._listen_to(AccessUnits(main, self.clock))
         else:
             self._units.pending = None
         self._stream = main
         stand_in = stand_in_stream(self.program) if self.program else None
         self._stand_in = stand_in.pid if stand_in else None
         self._watch()
+
+    def _listen_to(self, units: AccessUnits | None) -> None:
+        self._heard += self._units.heard if self._units is not None else 0
+        self._units = units
 
     def _watch(self) -> None:
         """Say which packets `_take` needs to see: a new tuple, by which `_read` knows that it has changed."""

@@ -61,10 +61,12 @@ class Ingest:
         return self._gate is None
 
     def missing(self) -> str:
-        """What a source that is held back still lacks, for people."""
+        """What a source lacks that is held back, or of which nothing can be decoded any more, for people."""
         if not self._framer.locked:
             return "no transport stream packets"
-        return self._gate.missing() if self._gate else ""
+        if self._gate is not None:
+            return self._gate.missing()
+        return "its program is scrambled now" if self.scanner.scrambled else "nothing of its program comes any more"
 
     def begin(self) -> None:
         """What follows comes from another source, or does not continue what came: hold it back until it is ready.

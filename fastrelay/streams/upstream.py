@@ -163,7 +163,7 @@ class Upstream:
         self._pacer = Pacer(self._ahead) if source.paced else None
         ready_by = self._loop.time() + self._settings.ready_timeout
         self._begin_priming(source)
-        chunks = 0
+        chunks = heard = 0
         try:
             while True:
                 chunk = await (source.read() if self._ingest.open else self._read_by(ready_by, source))
@@ -181,7 +181,11 @@ class Upstream:
                 chunks += 1
                 if source.target_duration and chunks == PRIME_CHUNKS:
                     self._end_priming()
-                if not self._ingest.open and self._loop.time() > ready_by:
+                if self._ingest.open and self._ingest.scanner.heard != heard:
+                    # A source that loses its program, or scrambles it, may take as long to be ready again as a new one.
+                    heard = self._ingest.scanner.heard
+                    ready_by = self._loop.time() + self._settings.ready_timeout
+                elif self._loop.time() > ready_by:
                     raise self._not_ready()
         finally:
             self._prime_timer.cancel()

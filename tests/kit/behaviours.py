@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from tests.kit.origin import Behaviour, Connection, Exchange
-from tests.kit.ts_packets import PACKET
+from tests.kit.position_coded import PositionCoded
+from tests.kit.ts_packets import PACKET, header, pid_of
 
 TICK = 0.02
 """Seconds between two writes of a live stream."""
@@ -25,6 +26,8 @@ TYPES = {
     ".mp4": "video/mp4",
     ".m4s": "video/iso.segment",
 }
+
+_NULL = header(0x1FFF, 0) + b"\xff" * (PACKET - 4)
 
 Ending = Literal["eof", "reset", "stall"]
 
@@ -50,6 +53,32 @@ class LoopedFile:
         first = start % self._count
         repeated = self._data * ((first + count) // self._count + 1)
         return repeated[first * PACKET : (first + count) * PACKET]
+
+
+class Darkened:
+    """A feed that is itself for `seconds`, and from then on null packets, or scrambled: bytes come all the same."""
+
+    def __init__(self, feed: PositionCoded, seconds: float, how: Literal["null", "scrambled"]) -> None:
+        self.byte_rate = feed.byte_rate
+        self._feed = feed
+        self._how = how
+        self._light = int(seconds * feed.byte_rate) // PACKET
+        self._dark_from: int | None = None
+
+    def packets(self, count: int, start: int = 0) -> bytes:
+        if self._dark_from is None:
+            self._dark_from = start + self._light
+        light = max(0, min(count, self._dark_from - start))
+        return self._feed.packets(light, start) + self._dark(count - light, start + light)
+
+    def _dark(self, count: int, start: int) -> bytes:
+        if self._how == "null":
+            return _NULL * count
+        data = bytearray(self._feed.packets(count, start))
+        for at in range(0, len(data), PACKET):
+            if pid_of(data[at : at + PACKET]) in self._feed.pids[2:]:
+                data[at + 3] |= 0xC0
+        return bytes(data)
 
 
 def live(

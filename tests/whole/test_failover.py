@@ -1,10 +1,11 @@
 """Every way a source can fail, with two and three sources: viewers stay, and the outage is as short as it can be."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
-from tests.kit.behaviours import cut, html, in_turn, live, redirect, silent, slow_head, status
+from tests.kit.behaviours import Darkened, cut, html, in_turn, live, redirect, silent, slow_head, status
 from tests.kit.checker import Checker
 from tests.kit.origin import Behaviour, Origin, closed_port
 from tests.kit.position_coded import PositionCoded
@@ -72,6 +73,27 @@ async def test_a_source_that_breaks_is_followed_by_the_next(fault: str) -> None:
         # Who ends is followed at once, who stalls after a second and a half. A wait for a timeout would be longer.
         assert viewer.largest_gap < LONG
         assert (origin.requests("/a"), origin.requests("/b")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("how", "why"), [("null", "nothing of its program comes any more"), ("scrambled", "its program is scrambled now")]
+)
+async def test_a_source_that_goes_on_without_its_program_is_followed_by_the_next(
+    how: Literal["null", "scrambled"], why: str
+) -> None:
+    """As one that has never been ready: bytes alone are no picture."""
+    async with (
+        Origin() as origin,
+        relay(
+            origin.route("/a", live(Darkened(FIRST, 2.0, how))), origin.route("/b", live(SECOND)), failover=QUICK
+        ) as server,
+    ):
+        viewer = await connect(server.url(PATH))
+        found = await server.wait_status("a", lambda status: status["switches"] == 1)
+        (detail,) = switches(found)
+        assert why in detail
+        await viewer.received(viewer.total + 300_000)
+        assert (origin.requests("/a"), origin.requests("/b"), origin.open_now()) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("fault", USELESS)
