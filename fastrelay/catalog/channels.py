@@ -6,6 +6,7 @@ Searching 400,000 channels reads through one index in 60 ms, in the storage thre
 import json
 import sqlite3
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fastrelay.catalog.m3u import Attributes, Entry, is_secret, read_entry
 from fastrelay.catalog.search import fold
@@ -38,7 +39,8 @@ _EXPORT = f"""
     SELECT group_concat(piece, ''), count(*), max(list), max(at) FROM (
         SELECT p.id AS list, e.position AS at,
             (SELECT coalesce(shown, text) FROM entries WHERE import = e.import AND position = e.position)
-                || :before || e.channel || :behind || char(10) AS piece
+                || iif(e.url LIKE '%.m3u8%', :hls_before || e.channel || :hls_behind,
+                    :before || e.channel || :behind) || char(10) AS piece
         {_LISTED} AND p.id = :list AND e.position > :position
         ORDER BY e.position LIMIT :limit
     )
@@ -66,6 +68,13 @@ class Place:
 
     playlist: int = 0
     position: int = 0
+
+
+class Around(NamedTuple):
+    """What stands in a URI before a channel's id, and behind it."""
+
+    before: str
+    behind: str
 
 
 class Channels:
@@ -107,13 +116,22 @@ class Channels:
         return _merge([pair for (text,) in rows for pair in json.loads(text)])
 
     async def export(
-        self, place: Place, group: str | None, limit: int, before: str, behind: str
+        self, place: Place, group: str | None, limit: int, hls: Around, other: Around
     ) -> tuple[str, Place | None]:
         """Some more of all channels as list entries, and where to go on (None: that was all).
 
-        A URI is `before`, the channel's id, `behind`. A list that is imported meanwhile goes on in its new version.
+        `hls` makes the URIs of channels whose source is called so, `other` those of the rest. A list that is imported
+        meanwhile goes on in its new version.
         """
-        values: Values = {"group": group, "search": "", "limit": limit, "before": before, "behind": behind}
+        values: Values = {
+            "group": group,
+            "search": "",
+            "limit": limit,
+            "hls_before": hls.before,
+            "hls_behind": hls.behind,
+            "before": other.before,
+            "behind": other.behind,
+        }
         return await self._store.read(lambda db: _export(db, place, values))
 
 

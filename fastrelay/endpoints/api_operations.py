@@ -66,10 +66,12 @@ _HLS = "/stream/{path}/hls"
 _PASSED = "/api/proxy/channel/{id}/hls"
 
 OPERATIONS = (
-    Operation("GET", "/stream/{path}", "watch", VIEWER, "A relay as live MPEG-TS; also with `.ts` behind the path. "
+    Operation("GET", "/stream/{path}", "watch", VIEWER, "A relay as live MPEG-TS, or a channel by its stream id; "
+              "also with `.ts` behind the path. "
               "It begins with PAT, PMT and a random-access point, and lasts until somebody hangs up.",
               {200: TS}, (404, 502, 503, 504), query=_TOKEN),
-    Operation("GET", "/stream/{path}/hls", "watch", VIEWER, "Its HLS: the master playlist, with a new session.",
+    Operation("GET", "/stream/{path}/hls", "watch", VIEWER, "Its HLS, cut here: the master playlist, with a new "
+              "session.",
               {200: HLS}, (404, 502, 503, 504), query=_TOKEN),
     Operation("GET", "/stream/{path}/hls/master.m3u8", "watch", VIEWER, "The same under another name.",
               {200: HLS}, (404, 502, 503, 504), query=_TOKEN),

@@ -31,6 +31,18 @@ class Directory:
         channel = await self._channel(channel_id)
         return self._manager.open(channel.stream_id, "channel", channel.source_urls, trusted=False)
 
+    def at(self, path: str) -> Stream | None:
+        """The stream at `/stream/{path}` where that needs no look into the database: a relay's, or that of a channel
+        which runs or has just been played to its end. None for other channels. Raises RequestError 404."""
+        if not path.startswith(STREAM_PREFIX):
+            return self.open(path)
+        stream = self._manager.get(path)
+        return stream if stream is not None and (stream.running or stream.finished is not None) else None
+
+    async def find_at(self, path: str) -> Stream:
+        """The stream at `/stream/{path}`: of a relay, or of a channel by its stream id. Raises RequestError 404."""
+        return self.at(path) or await self.open_channel(path.removeprefix(STREAM_PREFIX))
+
     async def passthrough(self, channel_id: str) -> PassedThrough:
         """The channel with this id as its HLS is passed through. Raises RequestError 404."""
         running = self.passed_through(channel_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from fastrelay.catalog.channels import Channels, Place
+from fastrelay.catalog.channels import STREAM_PREFIX, Around, Channels, Place
 from fastrelay.catalog.m3u import Entry, write_entry, write_header
 from fastrelay.catalog.relays import Relays
 from fastrelay.endpoints.base_url import base_url
@@ -53,22 +53,27 @@ class ExportEndpoint:
         behind = _BEHIND[request.query.get("type", "ts")]
         head = write_header(await self._channels.header())
         yield (head + ("" if group else self._relay_entries(request, base, behind))).encode()
-        before = f"{base}/api/proxy/channel/"
-        behind += _query(self._access.query_below(request, "/api/proxy/channel"))
+        passed = Around(f"{base}/api/proxy/channel/", behind + self._query(request, "/api/proxy/channel"))
+        # There is HLS to pass through only where the source is HLS. Of any other channel it is cut here.
+        cut = Around(f"{base}/stream/{STREAM_PREFIX}", behind + self._query(request, "/stream"))
         place: Place | None = Place()
         while place is not None:
-            text, place = await self._channels.export(place, group, PIECE, before, behind)
+            text, place = await self._channels.export(place, group, PIECE, passed, cut if behind else passed)
             if text:
                 yield text.encode()
 
     def _relay_entries(self, request: Request, base: str, behind: str) -> str:
-        behind += _query(self._access.query_below(request, "/stream"))
+        behind += self._query(request, "/stream")
         lines = []
         for relay in self._relays.all():
             attributes = (("tvg-id", relay.output_path), ("tvg-name", relay.name.replace('"', "'")))
             lines.append(write_entry(Entry(0, relay.name, "", attributes=attributes)))
             lines.append(f"{base}/stream/{relay.output_path}{behind}\n")
         return "".join(lines)
+
+    def _query(self, request: Request, below: str) -> str:
+        query = self._access.query_below(request, below)
+        return f"?{query}" if query else ""
 
 
 async def _in_turn(first: list[bytes], rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -87,7 +92,3 @@ async def _up_to(pieces: AsyncIterator[bytes], count: int) -> AsyncIterator[byte
         if piece is None:
             return
         yield piece
-
-
-def _query(query: str) -> str:
-    return f"?{query}" if query else ""

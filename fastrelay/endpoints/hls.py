@@ -1,8 +1,11 @@
-"""`/stream/{path}/hls`: master playlist, media playlist and segments, as prepared by the stream."""
+"""`/stream/{path}/hls`: master playlist, media playlist and segments, as prepared by the stream of a relay, or of a
+channel by its stream id."""
 
 import re
 import secrets
 import weakref
+from collections.abc import Awaitable, Coroutine
+from typing import Any
 
 from fastrelay.endpoints.any_origin import add_for_any_origin
 from fastrelay.endpoints.directory import Directory
@@ -52,7 +55,7 @@ class HlsEndpoints:
 
     async def _master(self, request: Request, prefix: str) -> Response:
         """A new session, and the playlist that leads to it, when there is something to measure."""
-        stream = self._directory.open(request.params["path"])
+        stream = await self._directory.find_at(request.params["path"])
         if request.method == "HEAD":
             return Response(200, b"", PLAYLIST_TYPE, _MASTER, measured=False)
         session = secrets.token_urlsafe(12)
@@ -63,7 +66,17 @@ class HlsEndpoints:
 
     def playlist(self, request: Request) -> Answering:
         """The media playlist; on a cold stream when its first segments are whole."""
-        stream = self._directory.open(request.params["path"])
+        path = request.params["path"]
+        stream = self._directory.at(path)
+        if stream is None:
+            return self._find_and_list(self._directory.find_at(path), request)
+        return self._list(stream, request)
+
+    async def _find_and_list(self, finding: Awaitable[Stream], request: Request) -> Response:
+        answer = self._list(await finding, request)
+        return answer if isinstance(answer, Response) else await answer
+
+    def _list(self, stream: Stream, request: Request) -> Response | Coroutine[Any, Any, Response]:
         if request.method == "HEAD":
             running = stream.run.hls if stream.run is not None else None
             return _head_of_playlist(running, request)
@@ -87,10 +100,11 @@ class HlsEndpoints:
 
     def segment(self, request: Request) -> Response:
         """404 for what was never cut, and for what was listed so long ago that nobody can still ask for it."""
-        stream = self._directory.open(request.params["path"])
+        stream = self._directory.at(request.params["path"])
         number = request.params["n"]
-        running = stream.run.hls if stream.run is not None else None
-        for output in (running, stream.finished):
+        running = stream.run.hls if stream is not None and stream.run is not None else None
+        finished = stream.finished if stream is not None else None
+        for output in (running, finished):
             found = output.segments.get(int(number)) if output and _NAME.fullmatch(number) else None
             if output and found:
                 answer = part(found, request)

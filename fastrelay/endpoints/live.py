@@ -1,4 +1,7 @@
-"""`GET /stream/{path}` and `GET /api/proxy/channel/{id}`: continuous MPEG-TS."""
+"""`GET /stream/{path}` and `GET /api/proxy/channel/{id}`: continuous MPEG-TS. `path` is a relay's, or a channel's
+stream id."""
+
+from collections.abc import Awaitable
 
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.viewers import ViewerAccess
@@ -26,13 +29,19 @@ class LiveEndpoint:
     def watch(self, request: Request) -> Answering:
         """200 and the stream; raises RequestError 404, 502, 503 or 504 as the contract says."""
         # Output paths have no dots, so the suffix that players like to see cannot hide a relay of that name.
-        stream = self._directory.open(request.params["path"].removesuffix(".ts"))
+        path = request.params["path"].removesuffix(".ts")
+        stream = self._directory.at(path)
+        if stream is None:
+            return self._find_and_serve(self._directory.find_at(path), request)
         # Thousands may come at once to a stream that runs: they are let in without a task for each.
         return _let_in(stream, request) or self._serve(stream, request)
 
     async def watch_channel(self, request: Request) -> Takeover:
         """The same for a channel of a list."""
-        stream = await self._directory.open_channel(request.params["id"])
+        return await self._find_and_serve(self._directory.open_channel(request.params["id"]), request)
+
+    async def _find_and_serve(self, finding: Awaitable[Stream], request: Request) -> Takeover:
+        stream = await finding
         return _let_in(stream, request) or await self._serve(stream, request)
 
     async def _serve(self, stream: Stream, request: Request) -> Takeover:

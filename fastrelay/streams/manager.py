@@ -30,6 +30,10 @@ class Manager:
         stream.source_urls, stream.trusted = source_urls, trusted
         return stream
 
+    def get(self, stream_id: str) -> Stream | None:
+        """The stream of that id, if it was asked for lately; its sources may be those of then."""
+        return self._streams.get(stream_id)
+
     def running(self) -> list[Stream]:
         """Those that are starting, active or stopping, the oldest first."""
         return [stream for stream in self._streams.values() if stream.running]

@@ -1,6 +1,6 @@
 // A video with what a viewer wants to know of it. Used by the player page and by the dashboard.
 import { el, setText } from './dom.js';
-import { playHls, playTs } from './engines.js';
+import { MissingPlayer, playHls, playTs } from './engines.js';
 import { bitrate, forPeople } from './format.js';
 import { carried, paths } from './share.js';
 
@@ -51,14 +51,21 @@ export class Player {
       if (mine !== this.playing) engine.destroy();
       else this.engine = engine;
     } catch (error) {
+      const { cut } = this.urls;
+      if (mode === 'ts' && error instanceof MissingPlayer && cut && this.urls.hls !== cut) {
+        // A phone that plays no MPEG-TS: the server cuts HLS of any channel, if a little later.
+        this.urls.hls = cut;
+        if (mine === this.playing) this.play('hls');
+        return;
+      }
       tell.failed(error.message, null);
     }
     this.video.play().catch(() => {}); // a browser may want a gesture first: the controls are there
   }
 
   failed(text, again, status) {
-    // A channel has HLS only where its source is HLS; as MPEG-TS every channel plays.
-    if (this.isChannel && this.mode === 'hls' && (status === 404 || status === 409)) {
+    // There is HLS to pass through only where the source is HLS; as MPEG-TS every channel plays, and at once.
+    if (this.isChannel && this.mode === 'hls' && status === 409) {
       this.play('ts');
       return;
     }

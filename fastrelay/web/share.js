@@ -15,10 +15,11 @@ export const watchedId = (id) => (id.startsWith('channel:') ? id.replace(/\/hls$
 
 const channelOf = (id) => (id.startsWith('channel:') ? watchedId(id).slice('channel:'.length) : null);
 
-// Paths of a stream by its id, without what lets a viewer in.
+// Paths of a stream by its id, without what lets a viewer in. A channel's own HLS is passed through, where its source is
+// HLS; `cut` is what the server makes of any.
 export function paths(id) {
   const channel = channelOf(id);
-  if (channel !== null) return { ts: `/api/proxy/channel/${channel}`, hls: `/api/proxy/channel/${channel}/hls` };
+  if (channel !== null) return { ts: `/api/proxy/channel/${channel}`, hls: `/api/proxy/channel/${channel}/hls`, cut: `/stream/channel:${channel}/hls` };
   return { ts: `/stream/${encodeURIComponent(id)}`, hls: `/stream/${encodeURIComponent(id)}/hls` };
 }
 
@@ -54,11 +55,12 @@ function line(label, text) {
 }
 
 export function shareStream(id, name) {
-  const { ts, hls } = paths(id);
+  const { ts, hls, cut } = paths(id);
   const frame = `<iframe src="${absolute(watchPath(id))}${carried() ? '&' : '?'}embed" width="640" height="360" allow="autoplay; fullscreen"></iframe>`;
   dialog(`Addresses of ${name}`, [
     line('MPEG-TS', absolute(ts)),
-    line('HLS', absolute(hls)),
+    line(cut ? 'HLS as its source sends it' : 'HLS', absolute(hls)),
+    cut ? line('HLS cut here', absolute(cut)) : null,
     line('Player page', absolute(watchPath(id))),
     line('To embed', frame),
   ]);

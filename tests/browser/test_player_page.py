@@ -90,13 +90,29 @@ async def test_a_channel_plays_also_where_its_source_is_no_hls(browser: Browser)
     async with Origin() as origin:
         url = origin.route("/live", live(CLIP, burst=4))
         # What the server says to the first try is the browser's to show in its console.
-        async with watching(browser, {}, "/livez", expected=("404 (Not Found)", "409 (Conflict)")) as (server, tab):
+        async with watching(browser, {}, "/livez", expected=("409 (Conflict)",)) as (server, tab):
             content = f"#EXTM3U\n#EXTINF:-1,One\n{url}\n"
             assert (await server.post("/api/playlists", {"name": "x", "content": content})).status == 201
             (channel,) = (await server.get("/api/channels")).json()["channels"]
             await tab.run("await page.goto(url)", url=server.url(f"/watch/channel:{channel['id']}"))
             await tab.run(MOVES)
             assert await tab.run(FIGURE, name="Player") == "mpegts.js"
+
+
+async def test_where_no_mpeg_ts_plays_a_channel_is_cut_into_hls(browser: Browser) -> None:
+    async with Origin() as origin:
+        url = origin.route("/live", live(CLIP, burst=8))
+        async with watching(browser, {}, "/livez", expected=("409 (Conflict)",)) as (server, tab):
+            content = f"#EXTM3U\n#EXTINF:-1,One\n{url}\n"
+            assert (await server.post("/api/playlists", {"name": "x", "content": content})).status == 201
+            without = "window.mpegts = { isSupported: () => false };"
+            await tab.run(
+                "await page.route('**/mpegts.js', (route) => route.fulfill({ contentType: 'text/javascript', body }))",
+                body=without,
+            )
+            await tab.run("await page.goto(url)", url=server.url("/watch/channel:1"))
+            await tab.run(MOVES)
+            assert await tab.run(FIGURE, name="Player") == "hls.js"
 
 
 async def test_a_channel_whose_source_is_hls_is_passed_through(browser: Browser) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fastrelay.catalog import publish
-from fastrelay.catalog.channels import Place
+from fastrelay.catalog.channels import Around, Place
 from fastrelay.catalog.playlists import Playlist, Playlists, UnknownPlaylistError
 from fastrelay.catalog.stage import Order, StageError, stage
 from fastrelay.catalog.stage_aside import stage_aside
@@ -123,16 +123,19 @@ async def test_what_people_type_is_found_and_nothing_else(catalogue: Catalogue, 
     assert [channel.entry.name for channel in (await catalogue.channels.find(search=searched))[1]] == [name]
 
 
+PASSED, CUT = Around("http://me/", "?p"), Around("http://me/cut:", "?c")
+
+
 async def test_an_export_in_pieces_is_the_whole_list(catalogue: Catalogue) -> None:
     await catalogue.take("p", *(entry(f"P{n}") for n in range(7)))
-    await catalogue.take("q", *(entry(f"Q{n}", url="http://me:secret@q/") for n in range(4)))
+    await catalogue.take("q", *(entry(f"Q{n}", url="http://me:secret@q/Live.M3U8?x") for n in range(4)))
     text, place = "", Place()
     while place is not None:
-        more, place = await catalogue.channels.export(place, None, 3, "http://me/", "?t")
+        more, place = await catalogue.channels.export(place, None, 3, PASSED, CUT)
         text += more
     lines = text.splitlines()
     assert [line.rpartition(",")[2] for line in lines[::2]] == [f"P{n}" for n in range(7)] + [f"Q{n}" for n in range(4)]
-    assert lines[1::2] == [f"http://me/{n}?t" for n in range(1, 12)]
+    assert lines[1::2] == [*(f"http://me/cut:{n}?c" for n in range(1, 8)), *(f"http://me/{n}?p" for n in range(8, 12))]
 
 
 async def test_the_header_of_all_lists_says_no_password(catalogue: Catalogue) -> None:

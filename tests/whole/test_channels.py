@@ -118,6 +118,33 @@ async def test_all_of_a_real_list_comes_out_again() -> None:
         assert (await server.get("/playlist.m3u?type=ogg")).status == 422
 
 
+async def test_a_channel_has_hls_cut_here_whatever_its_source_is() -> None:
+    async with Origin() as origin, Server() as server:
+        plain = origin.route("/live", live(SOURCE, burst=8))
+        body = f"#EXTM3U\n#EXTINF:-1,One\n{plain}\n#EXTINF:-1,Two\nhttp://127.0.0.1:9/x.m3u8\n"
+        await upload(server, body.encode())
+        listed, _ = entries_of((await server.get("/playlist.m3u?type=hls")).body)
+        assert [entry.url for entry in listed] == [
+            server.url("/stream/channel:1/hls"),
+            server.url("/api/proxy/channel/2/hls"),
+        ]
+        assert (await fetch(listed[0].url, method="HEAD")).status == 200
+        master = await server.get("/stream/channel:1/hls")
+        name = master.body.decode().split()[-1]
+        playlist = await server.get(f"/stream/channel:1/{name}")
+        assert (master.status, playlist.status) == (200, 200)
+        segment = await server.get(f"/stream/channel:1/hls/{playlist.body.decode().split()[-1]}")
+        assert (segment.status, segment.headers["content-type"]) == (200, "video/mp2t")
+        viewer = await connect(server.url("/stream/channel:1.ts"), Checker(SOURCE))
+        other = await connect(server.url("/api/proxy/channel/1"), Checker(SOURCE))
+        await asyncio.gather(viewer.received(100_000), other.received(100_000))
+        found = await server.status("channel:1")
+        assert (found["clients_ts"], found["clients_hls"], origin.requests("/live")) == (2, 1, 1)
+        for path in ("channel:3", "channel:3/hls", "channel:x/hls/playlist.m3u8", "channel:1%2Fhls"):
+            assert (await server.get(f"/stream/{path}")).status == 404
+        assert (await server.get("/stream/channel:3/hls/segment_1.ts")).status == 404
+
+
 async def test_ids_survive_and_a_failed_refresh_keeps_the_old_list() -> None:
     one = '#EXTINF:-1 tvg-id="1" group-title="G",One\nhttp://a.example/1\n'
     two = '#EXTINF:-1 group-title="G",Two\nhttp://a.example/2\n'
