@@ -20,7 +20,14 @@ PATHS = {f"s{n}": f"/stream/s{n}" for n in range(RELAYS)} | {
     f"channel:{n}": f"/api/proxy/channel/{n}" for n in range(1, CHANNELS + 1)
 }
 """By stream id: where its viewers ask for it."""
-AGAIN = {"s0": "/stream/s0.ts", "s1": "/%73tream/s1", "s2": "/stream/s2?x=1"}
+AGAIN = {
+    "s0": "/stream/s0.ts",
+    "s1": "/%73tream/s1",
+    "s2": "/stream/s2?x=1",
+    "channel:1": "/stream/channel:1.ts",
+    "channel:2": "/stream/channel%3A2",
+    "channel:3": "/stream/channel:3",
+}
 """Other ways to write some of them."""
 
 
