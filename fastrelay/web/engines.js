@@ -110,7 +110,7 @@ async function explain(url, tell) {
   try {
     const response = await fetch(url, { signal: asking.signal });
     const error = response.ok ? null : await errorOf(response);
-    tell.failed(error?.message ?? 'This browser cannot play the stream.', error?.status === 404 ? null : AGAIN);
+    tell.failed(error?.message ?? 'This browser cannot play the stream.', error?.status === 404 ? null : AGAIN, error?.status);
   } catch {
     tell.failed('The server cannot be reached.', AGAIN);
   } finally {

@@ -20,7 +20,9 @@ const value = page.locator('.figures div', { hasText: name }).locator('dd');
 await page.waitForFunction((element) => /[a-z]/.test(element.textContent), await value.elementHandle());
 return await value.innerText();
 """
-
+STAND_IN = """
+await page.route('**/vendor/' + file, (route) => route.fulfill({ contentType: 'text/javascript', body }));
+"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -99,20 +101,20 @@ async def test_a_channel_plays_also_where_its_source_is_no_hls(browser: Browser)
             assert await tab.run(FIGURE, name="Player") == "mpegts.js"
 
 
-async def test_where_no_mpeg_ts_plays_a_channel_is_cut_into_hls(browser: Browser) -> None:
+@pytest.mark.parametrize("player", ["hls.js", "native HLS"])
+async def test_where_no_mpeg_ts_plays_a_channel_is_cut_into_hls(browser: Browser, player: str) -> None:
+    """As on phones; older ones have a player for HLS of their own, and no other."""
     async with Origin() as origin:
         url = origin.route("/live", live(CLIP, burst=8))
         async with watching(browser, {}, "/livez", expected=("409 (Conflict)",)) as (server, tab):
             content = f"#EXTM3U\n#EXTINF:-1,One\n{url}\n"
             assert (await server.post("/api/playlists", {"name": "x", "content": content})).status == 201
-            without = "window.mpegts = { isSupported: () => false };"
-            await tab.run(
-                "await page.route('**/mpegts.js', (route) => route.fulfill({ contentType: 'text/javascript', body }))",
-                body=without,
-            )
+            await tab.run(STAND_IN, file="mpegts.js", body="window.mpegts = { isSupported: () => false };")
+            if player != "hls.js":
+                await tab.run(STAND_IN, file="hls.js", body="export default { isSupported: () => false };")
             await tab.run("await page.goto(url)", url=server.url("/watch/channel:1"))
             await tab.run(MOVES)
-            assert await tab.run(FIGURE, name="Player") == "hls.js"
+            assert await tab.run(FIGURE, name="Player") == player
 
 
 async def test_a_channel_whose_source_is_hls_is_passed_through(browser: Browser) -> None:
