@@ -28,6 +28,8 @@ class Packager:
         self._dated = dated
         self._date: float | None = None
         """Unix time at the end of the last segment."""
+        self._seconds = 0.0
+        """Media time there."""
 
     def feed(self, marks: Iterable[Mark], head: int, seconds: float, tail: int, now: float) -> bool:
         """The ring now holds [tail, head), media time at its head is `seconds`, Unix time is `now`.
@@ -35,6 +37,16 @@ class Packager:
         True when there are new segments.
         """
         return self._publish(self.segmenter.feed(marks, head, seconds, tail), seconds, now)
+
+    def date_anew(self, seconds: float, now: float) -> None:
+        """Nobody has seen a date yet: read the clock once more. Media time at the head is `seconds`, and it is now.
+
+        For the start of a stream: more of what came in one burst may have come since the first segment was whole.
+        """
+        if self._date is not None:
+            later = now - (seconds - self._seconds) - self._date
+            self._date += later
+            self.store.move_dates(later)
 
     def finish(self, head: int, seconds: float, now: float) -> None:
         """The stream has truly ended: not for a source that stalled or failed."""
@@ -52,4 +64,5 @@ class Packager:
             assert self.segmenter.target is not None
             self.store.add(segment, self._date if self._dated else None, self.segmenter.target, now)
             self._date += segment.duration
+            self._seconds = cut.start.seconds + segment.duration
         return bool(cuts)

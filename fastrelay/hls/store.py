@@ -1,7 +1,7 @@
 """The segments that viewers can fetch: those listed, and those removed that a slow player may still ask for."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
@@ -158,6 +158,13 @@ class Store:
         self._roll(now)
         self.expire(now)
         self._memory.make_room()
+        self._render()
+
+    def move_dates(self, seconds: float) -> None:
+        """All that is listed began so much later than was told."""
+        self.listed = deque(
+            entry if entry.date is None else replace(entry, date=entry.date + seconds) for entry in self.listed
+        )
         self._render()
 
     def end(self) -> None:

@@ -128,11 +128,17 @@ class HlsOutput:
             entry.name: known.get(entry.name) or segment_answer(entry.name, entry.segment.data)
             for entry in _held(store)
         }
-        self.playlist = Playlist(store.playlist, f"{store.listed[-1].name}-{len(store.listed)}-{int(store.ended)}")
+        self._show()
         self._let_in()
+
+    def _show(self) -> None:
+        store = self.store
+        self.playlist = Playlist(store.playlist, f"{store.listed[-1].name}-{len(store.listed)}-{int(store.ended)}")
 
     def _let_in(self) -> None:
         if self.playlist is not None and not self._first.done() and (self.primed or not self._bursting):
+            self._packager.date_anew(self._index.seconds, time.time())
+            self._show()
             self._first.set_result(None)
 
     @property

@@ -99,6 +99,31 @@ def test_the_date_is_that_of_the_first_picture() -> None:
     assert index.seconds > 11
 
 
+def test_before_they_are_seen_dates_are_counted_anew_so_that_the_head_is_now() -> None:
+    """20 s of media in no time: when the first segment is whole, the newest of it has not come yet."""
+    live = Live(2.0, window=None)
+    live.watch()
+    live.feed(clip("h264_gop1").read_bytes(), seconds_per_chunk=0.0)
+    live.switch()
+    other = packets(clip("h264_other").read_bytes())
+    live.feed(b"".join(other[: len(other) * 2 // 3]), seconds_per_chunk=0.0)
+    assert live.packager is not None
+    index, begun = live.ingest.index, live.packager.segmenter.needed
+    behind = index.seconds - next(mark.seconds for mark in index.marks if mark.position == begun)
+    live.packager.date_anew(index.seconds, live.now)
+    seen = list(live.store.listed)
+    end = live.now - behind
+    for one in reversed(seen):
+        end -= one.segment.duration
+        assert one.date == pytest.approx(end, abs=0.002)
+        assert one.lines in live.store.playlist
+    assert any(one.discontinuity for one in seen)
+    live.feed(b"".join(other[len(other) * 2 // 3 :]), seconds_per_chunk=9.0)
+    assert list(live.store.listed)[: len(seen)] == seen
+    last, following = seen[-1], live.store.listed[len(seen)]
+    assert last.date is not None and following.date == pytest.approx(last.date + last.segment.duration)
+
+
 def test_dates_never_overlap() -> None:
     live = Live(2.0, window=None)
     live.watch()

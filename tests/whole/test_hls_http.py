@@ -2,9 +2,13 @@
 
 import gzip
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
+
+import pytest
 
 from tests.kit.behaviours import cut, live
 from tests.kit.origin import Origin
@@ -13,7 +17,7 @@ from tests.kit.server import Server
 from tests.kit.viewer import Reply
 from tests.server.serving import Client
 from tests.whole.relay import relay
-from tests.whole.test_hls import names, tag
+from tests.whole.test_hls import names, tag, until
 
 SOURCE = PositionCoded(gop=1.0)
 PLAYLIST = "/stream/a/hls/playlist.m3u8"
@@ -200,3 +204,25 @@ async def test_a_burst_of_the_source_is_more_than_one_segment_in_the_first_playl
         text = (await server.get(PLAYLIST)).body.decode()
         assert len(names(text)) >= 2
         assert tag(text, "EXT-X-TARGETDURATION") == "6"
+
+
+def dates(playlist: str) -> dict[str, tuple[float, float]]:
+    """When each of its segments begins and ends, in Unix time."""
+    entry = r"#EXT-X-PROGRAM-DATE-TIME:(.*)\n#EXTINF:([\d.]+),\n(.*)\n"
+    found = [(name, datetime.fromisoformat(date).timestamp(), float(length)) for date, length, name in
+             re.findall(entry, playlist)]  # fmt: skip
+    return {name: (begins, begins + length) for name, begins, length in found}
+
+
+async def test_the_newest_of_a_burst_is_of_now_and_what_was_shown_keeps_its_date() -> None:
+    async with Origin() as origin, relay(origin.route("/a", live(SOURCE, burst=9.2))) as server:
+        asked = time.time()
+        first = (await server.get(PLAYLIST)).body.decode()
+        shown = dates(first)
+        assert len(shown) == len(names(first)) >= 2
+        # The last of them ends less than one key-frame interval before the newest media there are.
+        assert asked - 1.5 < max(end for _, end in shown.values()) <= time.time()
+        later = dates(await until(server, PLAYLIST, len(shown)))
+        assert shown.items() <= later.items()
+        ends = [end for _, end in later.values()]
+        assert [begin for begin, _ in later.values()][1:] == pytest.approx(ends[:-1], abs=0.002)
