@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 
 from fastrelay.hls.borders import Borders
 from fastrelay.hls.tables import Tables, read_tables
@@ -35,7 +35,10 @@ JUMP = 0.5
 """Seconds by which stamps and media time may part between two key frames before that is a jump."""
 
 JUMPS_APART = 2.0
-"""Seconds. A jump may make two segments; where stamps jump more often, not every jump is a segment's border."""
+"""Seconds. A jump may make two segments; where stamps jump more often all the time, not every jump is a border."""
+
+JUMPS_AT_ONCE = 8
+"""So many jumps may come closer together than that and each is a border: a splice is seldom one alone."""
 
 HOLE = 2.0
 """Seconds without a picture that are not told as duration where a segment would become too long with them."""
@@ -97,8 +100,8 @@ class Segmenter:
         self._switches: deque[int] = deque()
         self._borders = Borders()
         self._seen = -1
-        self._jumped = -JUMPS_APART
-        """Media time at the last jump that was cut at."""
+        self._jumps_used = -inf
+        """Media time up to which the jumps that were cut at have used up what they may: JUMPS_APART each."""
         self._step = 0.0
         """Seconds from one access unit to the next, as the first segment had them."""
         self._cuts: list[Cut] = []
@@ -178,7 +181,7 @@ class Segmenter:
     def _go_on(self, point: Point) -> None:
         """A random-access point in the open segment."""
         assert self._open is not None and self._last is not None
-        if self._has_jumped(point):
+        while self._has_jumped(point) and self._may_cut_at_jump(point):
             self._cut_at_jump(point)
         self._keep_limit(point.position, point.seconds, PACKET_SIZE)
         interval = point.seconds - self._last.seconds
@@ -235,6 +238,15 @@ class Segmenter:
             return False
         stamped = ticks_between(last.dts, point.dts) / TICKS_PER_SECOND
         return abs(stamped - (point.seconds - last.seconds)) > JUMP
+
+    def _may_cut_at_jump(self, point: Point) -> bool:
+        """Media sequences count from the Unix time, so segments must not be short for long. Counts as a jump if so."""
+        apart = JUMPS_APART * self._least
+        used = max(self._jumps_used, point.seconds - JUMPS_AT_ONCE * apart) + apart
+        if used > point.seconds:
+            return False
+        self._jumps_used = used
+        return True
 
     def _distance(self, point: Point) -> float:
         """Seconds from the start of the open segment, by the stamps of both where they are on one time line."""
@@ -323,9 +335,6 @@ class Segmenter:
         """
         start = self._open
         assert start is not None
-        if point.seconds - self._jumped < JUMPS_APART * self._least:
-            return
-        self._jumped = point.seconds
         moments = self._moments(start.position, point.position + PACKET_SIZE)
         jump = next((index for index, moment in enumerate(moments) if moment.jumped), None)
         if jump is None:

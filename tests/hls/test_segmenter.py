@@ -160,35 +160,6 @@ def test_a_wrap_is_no_discontinuity() -> None:
     assert not any(cut.start.discontinuity for cut in stream.cuts)
 
 
-@pytest.mark.parametrize("seconds", [1000, -500, 70_000, -70_000, -1.5])
-def test_a_jump_at_a_key_frame(seconds: float) -> None:
-    stream = Stream()
-    stream.gop(50).gop(50).gop(50).jump(seconds).gop(50).gop(50).gop(50).run()
-    assert stream.durations == [4.0, 2.0, 4.0]
-    assert [cut.start.discontinuity for cut in stream.cuts] == [False, False, True]
-    assert all(cut.start.random_access for cut in stream.cuts)
-
-
-@pytest.mark.parametrize("chunk", [1, 10, 1000])
-def test_a_jump_between_key_frames_is_cut_where_it_is(chunk: int) -> None:
-    stream = Stream(chunk=chunk)
-    stream.gop(100).gop(30)
-    jump_at = len(stream.data)
-    stream.jump(1000).pictures(20).gop(100).gop(100).run()
-    assert stream.durations == [4.0, 1.2, 0.8, 4.0]
-    assert stream.cuts[2].start.position == jump_at
-    assert [cut.start.discontinuity for cut in stream.cuts] == [False, False, True, False]
-    assert [cut.start.random_access for cut in stream.cuts] == [True, True, False, True]
-
-
-def test_stamps_that_jump_all_the_time_do_not_make_a_segment_each() -> None:
-    stream = Stream()
-    for number in range(200):
-        stream.gop(2).jump(1000 if number % 2 else -3000)
-    stream.run()
-    assert len(stream.cuts) < 10
-
-
 def test_a_hole_in_time_is_not_told_as_duration() -> None:
     stream = Stream()
     stream.gop(100).gop(100).pictures(50).jump(9).gop(100).gop(100).run()

@@ -1,0 +1,81 @@
+"""Time stamps that jump with nothing that announces it: where segments end then."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrelay.hls.segmenter import JUMPS_AT_ONCE, Cut
+from fastrelay.mpegts.timeline import timeline
+from tests.hls.test_segmenter import Stream
+from tests.mpegts.build import VIDEO
+
+
+@pytest.mark.parametrize("seconds", [1000, -500, 70_000, -70_000, -1.5])
+def test_a_jump_at_a_key_frame(seconds: float) -> None:
+    stream = Stream()
+    stream.gop(50).gop(50).gop(50).jump(seconds).gop(50).gop(50).gop(50).run()
+    assert stream.durations == [4.0, 2.0, 4.0]
+    assert [cut.start.discontinuity for cut in stream.cuts] == [False, False, True]
+    assert all(cut.start.random_access for cut in stream.cuts)
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 1000])
+def test_a_jump_between_key_frames_is_cut_where_it_is(chunk: int) -> None:
+    stream = Stream(chunk=chunk)
+    stream.gop(100).gop(30)
+    jump_at = len(stream.data)
+    stream.jump(1000).pictures(20).gop(100).gop(100).run()
+    assert stream.durations == [4.0, 1.2, 0.8, 4.0]
+    assert stream.cuts[2].start.position == jump_at
+    assert [cut.start.discontinuity for cut in stream.cuts] == [False, False, True, False]
+    assert [cut.start.random_access for cut in stream.cuts] == [True, True, False, True]
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 1000])
+@pytest.mark.parametrize("between", [1, 5, 10])
+def test_two_jumps_between_two_key_frames_are_two_discontinuities(chunk: int, between: int) -> None:
+    stream = Stream(chunk=chunk)
+    stream.gop(100).gop(30)
+    first = len(stream.data)
+    stream.jump(1000).pictures(between)
+    second = len(stream.data)
+    stream.jump(-3000).pictures(20).gop(100).gop(100).run()
+    assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [first, second]
+    assert stream.durations == pytest.approx([4.0, 1.2, between * 0.04, 0.8, 4.0])
+
+
+def test_two_jumps_soon_after_each_other_are_two_discontinuities() -> None:
+    """Each at a key frame, and fed a picture at a time."""
+    stream = Stream(chunk=1)
+    stream.gop(100).gop(50).jump(1000).gop(25).jump(1000).gop(100).gop(100).run()
+    assert stream.durations == [4.0, 2.0, 1.0, 4.0]
+    assert [cut.start.discontinuity for cut in stream.cuts] == [False, False, True, True]
+
+
+def test_stamps_that_jump_all_the_time_make_no_more_segments_than_there_are_seconds() -> None:
+    """Media sequences count from the Unix time and must not run ahead of it for long."""
+    stream = Stream(chunk=1000)
+    for number in range(1000):
+        stream.gop(2).jump(1000 if number % 2 else -3000)
+    stream.run()
+    assert len(stream.cuts) <= 80 / 2 + JUMPS_AT_ONCE
+
+
+def jumps_inside(stream: Stream, cut: Cut) -> int:
+    return sum(moment.jumped for moment in timeline(stream.data[cut.start.position : cut.end], VIDEO))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 120), st.integers(0, 60), st.floats(11, 20_000)), max_size=JUMPS_AT_ONCE),
+    st.sampled_from([1.0, 4.0]),
+    st.sampled_from([1, 7, 5000]),
+)
+def test_no_segment_has_a_jump_inside(parts: list[tuple[int, int, float]], duration: float, chunk: int) -> None:
+    stream = Stream(duration, chunk)
+    for gop, pictures, jump in parts:
+        stream.gop(gop).jump(jump).pictures(pictures)
+    stream.gop(50).finish()
+    assert sum(jumps_inside(stream, cut) for cut in stream.cuts) == 0
+    assert stream.segmenter.target is not None
+    assert all(round(cut.duration) <= stream.segmenter.target for cut in stream.cuts)
