@@ -90,7 +90,7 @@ class Router:
     ) -> None:
         """Route `method` on `pattern` to `handler`. Raises ValueError for a malformed or doubled route.
 
-        `own_headers` are added to what the router itself answers there: 308 and 405.
+        `own_headers` are added to what the router itself answers there, 308 and 405, and below, 404.
         """
         if not pattern.startswith("/"):
             raise ValueError(f"a pattern starts with a slash: {pattern}")
@@ -113,13 +113,19 @@ class Router:
         node = self._exact.get(target.raw_path)
         if node is None:
             if target.raw_path.endswith("/") and target.raw_path != "/":
-                without = _find(self._root, target.segments[:-1], 0, {})
-                return Route(_redirect(target, without.headers if without else ())), params
+                return Route(_redirect(target, self._own_headers(target.segments[:-1]))), params
             node = _find(self._root, target.segments, 0, params)
             if node is None:
-                return (_OPTIONS_ANY if target.text == "*" else _NOT_FOUND), params
+                if target.text == "*":
+                    return _OPTIONS_ANY, params
+                return Route(_not_found(self._own_headers(target.segments))), params
         route = node.routes.get(method)
         return route or _other_method(method, node), params
+
+    def _own_headers(self, segments: list[str]) -> Headers:
+        """Of what the router itself answers there."""
+        node = _find(self._root, segments, 0, {}) or _nearest(self._root, segments, 0)
+        return node.headers if node is not None else ()
 
 
 def _grow(node: _Node, segment: str) -> _Node:
@@ -154,12 +160,25 @@ def _find(node: _Node, segments: list[str], at: int, params: dict[str, str]) -> 
     return None
 
 
+def _nearest(node: _Node, segments: list[str], at: int) -> _Node | None:
+    """The node with routes that is furthest on the way of the segments, which lead to none."""
+    if at < len(segments):
+        segment = segments[at]
+        literal = node.literals.get(segment)
+        ways = [literal] if literal is not None else []
+        ways += [pattern.node for pattern in node.patterns if pattern.match(segment) is not None]
+        for way in ways:
+            if found := _nearest(way, segments, at + 1):
+                return found
+    return node if node.routes else None
+
+
 def _redirect(target: Target, more: Headers) -> Handler:
     """To the form without the slash. With an empty segment (`//evil/`) the rest could be read as another site's
     address, and nothing here has such a name."""
     path = target.raw_path[:-1]
     if "//" in target.raw_path:
-        return _not_found
+        return _not_found(more)
     _, mark, query = target.text.partition("?")
     headers: Headers = (("Location", path + mark + query), *more)
     return lambda request: Response(308, content_type="", headers=headers)
@@ -173,11 +192,10 @@ def _other_method(method: str, node: _Node) -> Route:
     return Route(lambda request: refusal)
 
 
-def _not_found(request: Request) -> Response:
-    return error_response(404, "not_found", f"nothing is served at {request.path}")
+def _not_found(more: Headers) -> Handler:
+    return lambda request: error_response(404, "not_found", f"nothing is served at {request.path}", more)
 
 
-_NOT_FOUND = Route(_not_found)
 _OPTIONS_ANY = Route(
     lambda request: Response(204, content_type="", headers=(("Allow", "DELETE, GET, HEAD, OPTIONS, POST, PUT"),))
 )

@@ -133,7 +133,13 @@ async def test_players_in_pages_of_other_origins() -> None:
             assert (moved.status, moved.headers["access-control-allow-origin"]) == (308, "*")
             assert moved.headers["location"] == f"{path}?token=x"
         assert origin.requests("/a") == 0, "asking first starts nothing"
-        for path in ("/stream/nothing/hls", "/stream/nothing/hls/playlist.m3u8", "/stream/a/hls/segment_1.ts"):
+        missing = (
+            "/stream/nothing/hls",
+            "/stream/a/hls/segment_1.ts",
+            "/stream/a/hls/nothing.txt",
+            "/stream/a/hls/x/y",
+        )
+        for path in (*missing, "/stream/nothing/hls/playlist.m3u8"):
             reply = await server.get(path, Origin="https://tv.example")
             assert (reply.status, reply.headers["access-control-allow-origin"]) == (404, "*")
             assert reply.json()["error"]["code"]

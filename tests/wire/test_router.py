@@ -99,8 +99,14 @@ def test_a_path_may_have_headers_of_its_own_for_what_the_router_answers(router: 
     router.add("POST", "/open/{name}", lambda request: Response(200))
     assert answer(router, "DELETE", "/open/a")[0].headers == (("Allow", "OPTIONS, POST, PUT"), ("X-Own", "yes"))
     assert answer(router, "GET", "/open/a/")[0].headers == (("Location", "/open/a"), ("X-Own", "yes"))
-    assert answer(router, "GET", "/open/a//")[0].status == 404
     assert answer(router, "GET", "/closed/a/")[0].headers == (("Location", "/closed/a"),)
+    assert answer(router, "GET", "/open/a/b/")[0].headers == (("Location", "/open/a/b"), ("X-Own", "yes"))
+    for below in ("/open/a/b", "/open/a/b/c", "/open/a//"):
+        response, params = answer(router, "GET", below)
+        assert (response.status, response.headers, params) == (404, (("X-Own", "yes"),), {})
+    for elsewhere in ("/open", "/opened/a/b", "/a/b", "/api/relays/1/2"):
+        response, _ = answer(router, "GET", elsewhere)
+        assert (response.status, response.headers) == (404, ())
 
 
 def test_options(router: Router) -> None:
