@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 STREAMS_MAX = 200
 """Streams with series of their own: some ten series each."""
-OTHER = "other"
+OTHER = "(other)"
+"""No stream can have this id: output paths have no brackets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Counters only rise, whatever runs begin and end; series are bounded."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrelay.config.relay_fields import check_output_path
 from fastrelay.metrics.books import OTHER, Books, Entry, Sums
 
 
@@ -46,6 +48,16 @@ def test_a_stream_beyond_the_bound_is_counted_under_other() -> None:
     books.close(runs[2].entry)
     assert books.by_stream()[OTHER] == Sums(2), "a counter fell"
     assert books.total() == Sums(4)
+
+
+def test_a_relay_of_any_name_has_a_series_of_its_own() -> None:
+    with pytest.raises(ValueError, match="expected 1 to 64 letters"):
+        check_output_path(OTHER)
+    books = Books(most=2)
+    runs = [Run(books, name) for name in ("other", "b", "c")]
+    for run in runs:
+        run.done = Sums(received=1)
+    assert books.by_stream() == {"other": Sums(1), "b": Sums(1), OTHER: Sums(1)}
 
 
 def test_the_longest_at_rest_gives_its_series_up() -> None:
