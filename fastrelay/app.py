@@ -170,7 +170,7 @@ class App:
         yield Pages()
         yield RelayEndpoints(self._relays, self._manager, access, check)
         yield ChannelEndpoints(self._channels, self._relays, access, check)
-        yield PlaylistEndpoints(self._playlists, access, check)
+        yield PlaylistEndpoints(self._playlists, self._directory.end_gone, access, check)
         yield MetricsEndpoint(
             Metered(
                 self._tally,
@@ -231,6 +231,7 @@ class App:
         self._config = replace(self._config, relays=config.relays, playlists=config.playlists, log=level)
         for relay in changes.removed:
             await self._manager.end(relay.output_path, "removed from the configuration")
+        await self._directory.end_gone("its list was removed from the configuration")
 
     async def stop(self) -> None:
         """Close the listener, end the streams with what their viewers still have to get, close the database."""

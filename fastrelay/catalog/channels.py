@@ -34,6 +34,15 @@ _ENTRIES = """
     FROM entries e INDEXED BY entries_of_channel JOIN playlists p ON p.current = e.import
     WHERE e.channel = ? ORDER BY p.id, e.position
 """
+# Those that no list has, nor could have again: the list that a channel belongs to is gone, or lists only joined it.
+_GONE = """
+    SELECT value FROM json_each(?)
+    WHERE NOT EXISTS (SELECT 1 FROM entries e JOIN playlists p ON p.current = e.import WHERE e.channel = value)
+        AND NOT EXISTS (
+            SELECT 1 FROM channels c JOIN playlists p ON p.id = c.playlist
+            WHERE c.id = value AND NOT c.joined AND p.current IS NOT NULL
+        )
+"""
 # SQLite itself puts the text together: in Python the largest lists would keep the interpreter busy for seconds.
 _EXPORT = f"""
     SELECT group_concat(piece, ''), count(*), max(list), max(at) FROM (
@@ -107,6 +116,12 @@ class Channels:
     async def some(self, channel_ids: list[int]) -> list[Channel]:
         """Those of these channels that a list has now."""
         return await self._store.read(lambda db: _those(db, channel_ids))
+
+    async def gone(self, channel_ids: list[int]) -> list[int]:
+        """Those of these channels that went with their list, or with the last one that joined them. Those that only
+        a refresh took from a list that is still there are not among them."""
+        values = (json.dumps(channel_ids),)
+        return [row[0] for row in await self._store.read(lambda db: db.execute(_GONE, values).fetchall())]
 
     async def header(self) -> Attributes:
         """The #EXTM3U attributes of all lists in one: guides side by side, of others the first list's."""

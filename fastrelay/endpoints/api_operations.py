@@ -126,8 +126,8 @@ OPERATIONS = (
               "itself (plain or gzip). The same name again refreshes that list.",
               {200: "Playlist", 201: "Playlist"}, (409, 413, 415, 422, 502, 503), _LISTS, _UPLOAD),
     Operation("GET", "/api/playlists/{id}", "playlists", ADMIN, "One list.", {200: "Playlist"}, (404, 503)),
-    Operation("DELETE", "/api/playlists/{id}", "playlists", ADMIN, "Remove a list and its channels.",
-              {204: NOTHING}, (404, 409, 503)),
+    Operation("DELETE", "/api/playlists/{id}", "playlists", ADMIN, "Remove a list and its channels; their viewers "
+              "are ended.", {204: NOTHING}, (404, 409, 503)),
     Operation("POST", "/api/playlists/{id}/refresh", "playlists", ADMIN, "Import it anew.", {200: "Playlist"},
               (404, 409, 422, 502, 503)),
 

@@ -1,5 +1,7 @@
 """From what a URL names to the stream it means."""
 
+import asyncio
+
 from fastrelay.catalog.channels import STREAM_PREFIX, Channel, Channels
 from fastrelay.catalog.relays import Relays
 from fastrelay.errors import RequestError
@@ -85,6 +87,21 @@ class Directory:
                 passed.take(channel.source_urls)
             else:
                 await passed.stop("the channel is gone")
+
+    async def end_gone(self, reason: str) -> None:
+        """After lists went, deleted or out of the configuration: end the viewers of channels that went with them.
+
+        A channel that was only missing when its list was refreshed plays on until its source fails: providers lose
+        entries for an hour, and nobody decided that it should end.
+        """
+        watched = {stream.id for stream in self._manager.running() if stream.id.startswith(STREAM_PREFIX)}
+        passed = self._passthroughs.all()
+        ids = [parse_id(stream_id.removeprefix(STREAM_PREFIX)) for stream_id in watched | passed.keys()]
+        gone = [f"{STREAM_PREFIX}{each}" for each in await self._channels.gone(ids)]
+        await asyncio.gather(
+            *(self._manager.end(stream_id, reason) for stream_id in gone),
+            *(passed[stream_id].stop(reason) for stream_id in gone if stream_id in passed),
+        )
 
 
 def parse_id(text: str) -> int:

@@ -1,7 +1,7 @@
 """`/api/playlists`: M3U lists, imported from a URL, from JSON or from the file itself. Management only."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from fastrelay.catalog.playlists import (
     UploadedPlaylistError,
 )
 from fastrelay.catalog.stage import StageError
+from fastrelay.catalog.store import to_the_end
 from fastrelay.config.relay_fields import check_name
 from fastrelay.config.settings import PLAYLIST
 from fastrelay.config.tree import Tree
@@ -49,10 +50,18 @@ _COUNTS = ("added", "updated", "unchanged", "removed", "rejected")
 
 
 class PlaylistEndpoints:
-    """`check_address` is asked at once about an IP address that stands in a list's URL."""
+    """`end_gone` ends, for the reason it is told, who watches channels that went with their list. `check_address` is
+    asked at once about an IP address that stands in a list's URL."""
 
-    def __init__(self, playlists: Playlists, access: Access, check_address: CheckAddress) -> None:
+    def __init__(
+        self,
+        playlists: Playlists,
+        end_gone: Callable[[str], Awaitable[None]],
+        access: Access,
+        check_address: CheckAddress,
+    ) -> None:
         self._playlists = playlists
+        self._end_gone = end_gone
         self._access = access
         self._check_address = check_address
 
@@ -99,10 +108,10 @@ class PlaylistEndpoints:
         return answer(_shown(playlist), 201, (("Location", f"/api/playlists/{playlist.id}"),))
 
     async def delete(self, request: Request) -> Response:
-        """204, when its channels are gone."""
+        """204, when its channels are gone and their viewers are ended."""
         self._access.require_admin(request)
         with _refusals():
-            await self._playlists.delete(parse_id(request.params["id"]))
+            await to_the_end(self._delete(parse_id(request.params["id"])))
         return GONE
 
     async def refresh(self, request: Request) -> Response:
@@ -110,6 +119,10 @@ class PlaylistEndpoints:
         self._access.require_admin(request)
         with _refusals():
             return answer(_shown(await self._playlists.refresh(parse_id(request.params["id"]))))
+
+    async def _delete(self, playlist_id: int) -> None:
+        await self._playlists.delete(playlist_id)
+        await self._end_gone("the channel's list was deleted")
 
     async def _import(self, request: Request, upload: Upload | None) -> Playlist:
         if isinstance(upload, FileUpload):

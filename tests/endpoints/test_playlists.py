@@ -73,11 +73,13 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 
     async def imported() -> None: ...
 
+    async def end_gone(reason: str) -> None: ...
+
     playlists = Playlists(store, tmp_path / "incoming", fetch, imported, stage_here)
     await playlists.declare([PlaylistEntry(name="declared", url="http://d.example/")])
     access, policy, router = Access(None), AddressPolicy(Sources().allow_networks), Router()
     relays = await Relays.load(store, [])
-    PlaylistEndpoints(playlists, access, policy.check).register(router)
+    PlaylistEndpoints(playlists, end_gone, access, policy.check).register(router)
     ChannelEndpoints(Channels(store), relays, access, policy.check).register(router)
     yield Api(router)
     await playlists.stop()
