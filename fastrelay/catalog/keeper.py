@@ -35,6 +35,8 @@ class Keeper:
         """What keeps each list of the configuration; None: the sweep at the start."""
         self._made: dict[tuple[int, PlaylistEntry], asyncio.Task[None]] = {}
         """The same for the lists of the API that have a refresh interval."""
+        self._imported: dict[str, float | None] = {}
+        """By name, when it last succeeded, whoever asked for it."""
 
     async def start(self, declared: Iterable[PlaylistEntry]) -> None:
         """Begin, and sweep up what a crash has left. Raises StorageError."""
@@ -50,17 +52,18 @@ class Keeper:
             if entry is not None and entry not in declared:
                 del self._tasks[entry]
                 task.cancel()
+        await self.look_after()
         for entry in declared:
             if entry not in self._tasks:
                 self._tasks[entry] = asyncio.create_task(self._keep(entry, 0.0, self._playlists.import_entry, entry))
-        await self.look_after()
 
     async def look_after(self) -> None:
-        """Lists of the API have changed: keep what is there now. Raises StorageError."""
-        now = self._now()
+        """Lists have changed or were imported: keep what is there now. Raises StorageError."""
+        playlists = await self._playlists.all()
+        self._imported = {each.name: each.imported for each in playlists}
         kept = {
-            (each.id, each.entry): (each.imported or now) + each.entry.refresh - now
-            for each in await self._playlists.all()
+            (each.id, each.entry): self._left(each.entry.refresh, each.imported)
+            for each in playlists
             if each.origin == "api" and each.url is not None and each.entry.refresh is not None
         }
         for key in self._made.keys() - kept.keys():
@@ -86,10 +89,18 @@ class Keeper:
     async def _keep(
         self, entry: PlaylistEntry, pause: float, again: Callable[[Which], Awaitable[Playlist]], which: Which
     ) -> None:
-        """Import the list in `pause` seconds, and then again and again."""
+        """Import the list in `pause` seconds, and then again and again; an import by hand lets a pause start anew."""
         retry = RETRY
-        await self._sleep(pause)
         while True:
+            before = self._imported.get(entry.name)
+            await self._sleep(pause)
+            last = self._imported.get(entry.name)
+            if last != before:
+                if entry.refresh is None:
+                    return
+                # Bounded, because the clock that wrote down the last time may have been set since.
+                pause, retry = min(entry.refresh, self._left(entry.refresh, last)), RETRY
+                continue
             try:
                 playlist = await again(which)
             except FastrelayError as error:
@@ -101,7 +112,11 @@ class Keeper:
                 if entry.refresh is None:
                     return
                 pause, retry = entry.refresh, RETRY
-            await self._sleep(pause)
+
+    def _left(self, refresh: float, last: float | None) -> float:
+        """Seconds until a list is due that was imported at that time."""
+        now = self._now()
+        return (last or now) + refresh - now
 
 
 def _summary(result: dict[str, int]) -> str:

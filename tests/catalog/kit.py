@@ -26,6 +26,7 @@ class Catalogue:
     folder: Path
     lists: dict[str, str] = dataclasses.field(default_factory=dict)
     told: int = 0
+    fetched: int = 0
     hears: Callable[[], Awaitable[None]] | None = None
     """Called after an import, too."""
 
@@ -39,6 +40,7 @@ class Catalogue:
     async def fetch(self, url: str, path: Path) -> str:
         if url not in self.lists:
             raise ConnectError("nobody there")
+        self.fetched += 1
         await asyncio.to_thread(path.write_text, self.lists[url])
         return url
 

@@ -1,6 +1,7 @@
 """When lists are imported again. The pauses are the keeper's own; the test ends them and says what time it is."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fastrelay.catalog.keeper import Keeper
+from fastrelay.catalog.playlists import Playlist
 from fastrelay.config import PlaylistEntry
 from tests.catalog.kit import Catalogue, entry, opened
 
@@ -51,13 +53,23 @@ class Pauses:
         return self._made.empty() and self._given_up.empty()
 
 
+@dataclasses.dataclass
+class Clock:
+    """Unix time, as the test says."""
+
+    time: float = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+
 @asynccontextmanager
 async def kept(
-    folder: Path, pauses: Pauses, declared: Iterable[PlaylistEntry] = (), now: float = 0.0
+    folder: Path, pauses: Pauses, declared: Iterable[PlaylistEntry] = (), clock: Clock | None = None
 ) -> AsyncIterator[tuple[Catalogue, Keeper]]:
     """A process that keeps its lists; another one in the same folder goes on where it stopped."""
     async with opened(folder) as catalogue:
-        keeper = Keeper(catalogue.playlists, pauses.sleep, lambda: now)
+        keeper = Keeper(catalogue.playlists, pauses.sleep, (clock or Clock()).now)
         catalogue.hears = keeper.look_after
         await keeper.start(declared)
         yield catalogue, keeper
@@ -66,6 +78,10 @@ async def kept(
 
 async def imported(catalogue: Catalogue) -> float:
     (playlist,) = await catalogue.playlists.all()
+    return time_of(playlist)
+
+
+def time_of(playlist: Playlist) -> float:
     assert playlist.imported is not None
     return playlist.imported
 
@@ -118,13 +134,66 @@ async def test_the_next_refresh_counts_from_the_last_import_also_across_a_restar
         last = await imported(catalogue)
     assert await pauses.given_up() == 3600, "the server stops"
     for ago, left in ((1000, 2600), (3599, 1), (9000, -5400)):
-        async with kept(tmp_path, pauses, now=last + ago):
+        async with kept(tmp_path, pauses, clock=Clock(last + ago)):
             assert (await pauses.next())[0] == pytest.approx(left)
-    async with kept(tmp_path, pauses, now=last + 9000) as (catalogue, _):
+    async with kept(tmp_path, pauses, clock=Clock(last + 9000)) as (catalogue, _):
         catalogue.lists[URL] = LIST
         await pauses.past()
         assert (await pauses.next())[0] == 3600
         assert await imported(catalogue) > last
+
+
+async def test_an_import_by_hand_lets_the_time_until_the_next_one_start_anew(tmp_path: Path) -> None:
+    pauses, clock = Pauses(), Clock()
+    async with kept(tmp_path, pauses, clock=clock) as (catalogue, _):
+        catalogue.lists[URL] = LIST
+        await catalogue.playlists.import_url("p", URL, {"refresh": 3600.0})
+        (_, over) = await pauses.next()
+        for again in (catalogue.playlists.refresh(1), catalogue.playlists.import_url("p", URL)):
+            last = time_of(await again)
+            fetched = catalogue.fetched
+            clock.time = last + 1000
+            over.set()
+            (seconds, over) = await pauses.next()
+            assert seconds == pytest.approx(2600)
+            assert catalogue.fetched == fetched, "it was fetched again"
+        over.set()
+        assert (await pauses.next())[0] == 3600
+        assert catalogue.fetched == fetched + 1
+
+
+async def test_a_list_that_failed_is_not_tried_again_when_somebody_got_it_by_hand(tmp_path: Path) -> None:
+    pauses, clock = Pauses(), Clock()
+    declared = [PlaylistEntry(name="p", url=URL, refresh=3600.0), PlaylistEntry(name="once", url=f"{URL}/once")]
+    async with kept(tmp_path, pauses, declared, clock=clock) as (catalogue, keeper):
+        assert [await pauses.past() for _ in range(2)] == [0, 0]
+        assert [await pauses.past() for _ in range(2)] == [60, 60]
+        waiting = [await pauses.next() for _ in range(2)]
+        assert [seconds for seconds, _ in waiting] == [120, 120]
+        catalogue.lists |= {URL: LIST, f"{URL}/once": LIST}
+        for playlist in await catalogue.playlists.all():
+            clock.time = time_of(await catalogue.playlists.refresh(playlist.id))
+        for _, over in waiting:
+            over.set()
+        assert (await pauses.next())[0] == pytest.approx(3600, abs=60)
+        assert catalogue.fetched == 2
+        await keeper.stop()
+        assert await pauses.given_up() == pytest.approx(3600, abs=60)
+        assert pauses.none_left(), "the list without refresh is done with"
+
+
+async def test_a_clock_that_is_set_back_does_not_put_off_a_list_for_longer_than_its_refresh(tmp_path: Path) -> None:
+    pauses, clock = Pauses(), Clock()
+    async with kept(tmp_path, pauses, clock=clock) as (catalogue, _):
+        catalogue.lists[URL] = LIST
+        clock.time = time_of(await catalogue.playlists.import_url("p", URL, {"refresh": 3600.0}))
+        (_, over) = await pauses.next()
+        await catalogue.playlists.refresh(1)
+        clock.time -= 1e8
+        over.set()
+        assert await pauses.past() == 3600
+        assert (await pauses.next())[0] == 3600
+        assert catalogue.fetched == 3
 
 
 async def test_a_list_that_leaves_the_configuration_is_given_up_and_the_others_are_let_be(tmp_path: Path) -> None:
