@@ -6,8 +6,9 @@ from fastrelay.catalog.channels import STREAM_PREFIX, Around, Channels, Place
 from fastrelay.catalog.m3u import Entry, write_entry, write_header
 from fastrelay.catalog.relays import Relays
 from fastrelay.endpoints.base_url import base_url
+from fastrelay.endpoints.management import answer_invalid
+from fastrelay.endpoints.relay_body import InvalidFieldError
 from fastrelay.endpoints.viewers import ViewerAccess
-from fastrelay.errors import RequestError
 from fastrelay.wire.request import Request
 from fastrelay.wire.response import Response, Streamed
 from fastrelay.wire.router import Answer, Router
@@ -37,7 +38,7 @@ class ExportEndpoint:
     async def playlist(self, request: Request) -> Answer:
         """200. `type` is ts or hls; `group` leaves only channels of that group."""
         if request.query.get("type", "ts") not in _BEHIND:
-            raise RequestError(422, "invalid", "type: expected ts or hls")
+            return answer_invalid(InvalidFieldError("type", "expected ts or hls"))
         if request.method == "HEAD":
             return Response(200, b"", CONTENT_TYPE, _HEADERS, measured=False)
         pieces = self._pieces(request)

@@ -7,7 +7,7 @@ from fastrelay.wire.response import Headers, Response, json_response
 
 _NO_STORE = (("Cache-Control", "no-store"),)
 
-GONE = Response(204, content_type="", headers=_NO_STORE)
+GONE = Response(204, content_type="", headers=(("X-Content-Type-Options", "nosniff"), *_NO_STORE))
 """What was to be deleted is."""
 
 

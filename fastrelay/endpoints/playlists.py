@@ -130,6 +130,8 @@ class PlaylistEndpoints:
             wishes = _wishes({key: request.query[key] for key in _IN_QUERY if key in request.query})
             await upload.written()
             return await self._playlists.import_file(name, upload.path, wishes)
+        if upload is None and media_type(request) in LIST_TYPES:
+            raise StageError("the file is empty")
         request.body = bytes(upload.data) if isinstance(upload, MemoryUpload) else b""
         fields = _fields(json_body(request))
         name = _checked_name(fields["name"])

@@ -115,7 +115,8 @@ async def test_all_of_a_real_list_comes_out_again() -> None:
         assert hls[0].url == server.url("/api/proxy/channel/1/hls")
         head = await fetch(server.url("/playlist.m3u"), method="HEAD")
         assert (head.status, head.headers.get("content-length")) == (200, None)
-        assert (await server.get("/playlist.m3u?type=ogg")).status == 422
+        refused = await server.get("/playlist.m3u?type=ogg")
+        assert (refused.status, refused.json()["error"]["field"]) == (422, "type")
 
 
 async def test_a_channel_has_hls_cut_here_whatever_its_source_is() -> None:

@@ -129,3 +129,11 @@ async def test_the_options_of_an_uploaded_file_are_in_its_query() -> None:
         assert reply.status == 201
         assert (reply.json()["merge"], reply.json()["max_connections"], reply.json()["channels"]) == ("tvg-id", 2, 2)
         assert (await server.post("/api/playlists?name=p&merge=x", Q.encode(), **headers)).status == 422
+
+
+async def test_an_empty_upload_is_no_list() -> None:
+    async with Server() as server:
+        reply = await server.post("/api/playlists?name=x", b"", **{"Content-Type": TYPE})
+        assert (reply.status, reply.json()["error"]["code"]) == (422, "invalid_list")
+        assert "the file is empty" in reply.json()["error"]["message"]
+        assert (await server.get("/api/playlists")).json()["total"] == 0

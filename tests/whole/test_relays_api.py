@@ -49,6 +49,7 @@ async def test_a_relay_made_over_the_api_plays_and_ends_with_its_deletion() -> N
         viewers = [await watch(server, "/stream/news", FIRST), await watch(server, "/stream/news.ts", FIRST)]
         gone = await server.post(made.headers["location"], method="DELETE")
         assert (gone.status, gone.body) == (204, b"")
+        assert gone.headers["x-content-type-options"] == "nosniff"
         for viewer in viewers:
             assert await viewer.ended() == "eof"
             viewer.verify(switches=0)
