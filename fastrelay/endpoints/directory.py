@@ -30,7 +30,7 @@ class Directory:
 
     async def open_channel(self, channel_id: str) -> Stream:
         """The stream of the channel with this id. Raises RequestError 404."""
-        channel = await self._channel(channel_id)
+        channel = await self.channel(channel_id)
         return self._manager.open(channel.stream_id, "channel", channel.source_urls, trusted=False)
 
     def at(self, path: str) -> Stream | None:
@@ -50,7 +50,7 @@ class Directory:
         running = self.passed_through(channel_id)
         if running is not None:
             return running
-        channel = await self._channel(channel_id)
+        channel = await self.channel(channel_id)
         return self._passthroughs.open(channel.stream_id, channel.source_urls)
 
     def passed_through(self, channel_id: str) -> PassedThrough | None:
@@ -64,10 +64,11 @@ class Directory:
         channel_id = stream_id.removeprefix(STREAM_PREFIX)
         if not channel_id.endswith(ID_SUFFIX):
             return await self.open_channel(channel_id)
-        channel = await self._channel(channel_id.removesuffix(ID_SUFFIX))
+        channel = await self.channel(channel_id.removesuffix(ID_SUFFIX))
         return self._passthroughs.look_at(channel.stream_id, channel.source_urls)
 
-    async def _channel(self, channel_id: str) -> Channel:
+    async def channel(self, channel_id: str) -> Channel:
+        """The channel with this id. Raises RequestError 404."""
         channel = await self._channels.get(parse_id(channel_id))
         if channel is None:
             raise RequestError(404, "channel_not_found", f"There is no channel {channel_id[:20]}.")

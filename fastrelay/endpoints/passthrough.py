@@ -53,9 +53,10 @@ class PassthroughEndpoints:
     async def root(self, request: Request) -> Response:
         """The playlist that the channel's source is: a master playlist with a session of its own for each viewer, or a
         media playlist. Raises RequestError 404, 409, 502, 503 (no connection is free), 504."""
-        channel = await self._directory.passthrough(request.params["id"])
         if request.method == "HEAD":
+            await self._directory.channel(request.params["id"])
             return Response(200, b"", PLAYLIST_TYPE, _NO_STORE, measured=False)
+        channel = await self._directory.passthrough(request.params["id"])
         with channel.asking(request.who):
             try:
                 version = await channel.root(_wanted(request))

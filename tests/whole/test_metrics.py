@@ -113,6 +113,15 @@ async def test_what_is_passed_through_is_counted_too() -> None:
         assert after["fastrelay_received_bytes_total"] >= size
 
 
+async def test_head_of_a_passed_through_channel_takes_no_series() -> None:
+    async with Server() as server:
+        entries = "".join(f"#EXTINF:-1,{number}\nhttp://a.example/{number}\n" for number in range(3))
+        assert (await server.post("/api/playlists", {"name": "x", "content": f"#EXTM3U\n{entries}"})).status == 201
+        for channel, status in ((1, 200), (2, 200), (4, 404)):
+            assert (await server.post(f"/api/proxy/channel/{channel}/hls", method="HEAD")).status == status
+        assert not [name for name in await scrape(server) if 'stream="' in name]
+
+
 HLS = {"segment_duration": "1s", "session_timeout": "1s"}
 
 
