@@ -33,6 +33,11 @@ class Directory:
         channel = await self.channel(channel_id)
         return self._manager.open(channel.stream_id, "channel", channel.source_urls, trusted=False)
 
+    async def look_at_channel(self, channel_id: str) -> Stream:
+        """The same for who does not watch: it is not opened for him."""
+        channel = await self.channel(channel_id)
+        return self._manager.look_at(channel.stream_id, "channel", channel.source_urls, trusted=False)
+
     def at(self, path: str) -> Stream | None:
         """The stream at `/stream/{path}` where that needs no look into the database: a relay's, or that of a channel
         which runs or has just been played to its end. None for other channels. Raises RequestError 404."""
@@ -41,9 +46,10 @@ class Directory:
         stream = self._manager.get(path)
         return stream if stream is not None and (stream.running or stream.finished is not None) else None
 
-    async def find_at(self, path: str) -> Stream:
-        """The stream at `/stream/{path}`: of a relay, or of a channel by its stream id. Raises RequestError 404."""
-        return self.at(path) or await self.open_channel(path.removeprefix(STREAM_PREFIX))
+    async def channel_at(self, path: str, *, watched: bool) -> Stream:
+        """The stream at `/stream/{path}` where `at` has none. Raises RequestError 404."""
+        find = self.open_channel if watched else self.look_at_channel
+        return await find(path.removeprefix(STREAM_PREFIX))
 
     async def passthrough(self, channel_id: str) -> PassedThrough:
         """The channel with this id as its HLS is passed through. Raises RequestError 404."""
@@ -63,7 +69,7 @@ class Directory:
             return self.open(stream_id)
         channel_id = stream_id.removeprefix(STREAM_PREFIX)
         if not channel_id.endswith(ID_SUFFIX):
-            return await self.open_channel(channel_id)
+            return await self.look_at_channel(channel_id)
         channel = await self.channel(channel_id.removesuffix(ID_SUFFIX))
         return self._passthroughs.look_at(channel.stream_id, channel.source_urls)
 

@@ -4,7 +4,7 @@ channel by its stream id."""
 import re
 import secrets
 import weakref
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from fastrelay.endpoints.any_origin import add_for_any_origin
@@ -55,7 +55,8 @@ class HlsEndpoints:
 
     async def _master(self, request: Request, prefix: str) -> Response:
         """A new session, and the playlist that leads to it, when there is something to measure."""
-        stream = await self._directory.find_at(request.params["path"])
+        path, watched = request.params["path"], request.method != "HEAD"
+        stream = self._directory.at(path) or await self._directory.channel_at(path, watched=watched)
         if request.method == "HEAD":
             return Response(200, b"", PLAYLIST_TYPE, _MASTER, measured=False)
         session = secrets.token_urlsafe(12)
@@ -69,11 +70,11 @@ class HlsEndpoints:
         path = request.params["path"]
         stream = self._directory.at(path)
         if stream is None:
-            return self._find_and_list(self._directory.find_at(path), request)
+            return self._list_channel(path, request)
         return self._list(stream, request)
 
-    async def _find_and_list(self, finding: Awaitable[Stream], request: Request) -> Response:
-        answer = self._list(await finding, request)
+    async def _list_channel(self, path: str, request: Request) -> Response:
+        answer = self._list(await self._directory.channel_at(path, watched=request.method != "HEAD"), request)
         return answer if isinstance(answer, Response) else await answer
 
     def _list(self, stream: Stream, request: Request) -> Response | Coroutine[Any, Any, Response]:

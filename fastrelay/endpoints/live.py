@@ -1,8 +1,7 @@
 """`GET /stream/{path}` and `GET /api/proxy/channel/{id}`: continuous MPEG-TS. `path` is a relay's, or a channel's
 stream id."""
 
-from collections.abc import Awaitable
-
+from fastrelay.catalog.channels import STREAM_PREFIX
 from fastrelay.endpoints.directory import Directory
 from fastrelay.endpoints.viewers import ViewerAccess
 from fastrelay.streams.seat import Seat
@@ -32,16 +31,16 @@ class LiveEndpoint:
         path = request.params["path"].removesuffix(".ts")
         stream = self._directory.at(path)
         if stream is None:
-            return self._find_and_serve(self._directory.find_at(path), request)
+            return self._watch_channel(path, request)
         # Thousands may come at once to a stream that runs: they are let in without a task for each.
         return _let_in(stream, request) or self._serve(stream, request)
 
     async def watch_channel(self, request: Request) -> Takeover:
         """The same for a channel of a list."""
-        return await self._find_and_serve(self._directory.open_channel(request.params["id"]), request)
+        return await self._watch_channel(f"{STREAM_PREFIX}{request.params['id']}", request)
 
-    async def _find_and_serve(self, finding: Awaitable[Stream], request: Request) -> Takeover:
-        stream = await finding
+    async def _watch_channel(self, path: str, request: Request) -> Takeover:
+        stream = await self._directory.channel_at(path, watched=request.method != "HEAD")
         return _let_in(stream, request) or await self._serve(stream, request)
 
     async def _serve(self, stream: Stream, request: Request) -> Takeover:

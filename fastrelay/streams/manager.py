@@ -30,6 +30,13 @@ class Manager:
         stream.source_urls, stream.trusted = source_urls, trusted
         return stream
 
+    def look_at(self, stream_id: str, kind: str, source_urls: tuple[str, ...], *, trusted: bool) -> Stream:
+        """The stream of that id, or what it would be if somebody watched: what is only looked at is not remembered, or
+        looking at thousands of channels were to forget those that ran."""
+        if stream_id in self._streams:
+            return self.open(stream_id, kind, source_urls, trusted=trusted)
+        return Stream(stream_id, kind, source_urls, trusted, self.settings)
+
     def get(self, stream_id: str) -> Stream | None:
         """The stream of that id, if it was asked for lately; its sources may be those of then."""
         return self._streams.get(stream_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from fastrelay.streams.manager import STOPPED_KEPT
 from tests.kit.behaviours import live
 from tests.kit.checker import Checker
 from tests.kit.origin import Origin
@@ -147,3 +148,22 @@ async def test_a_stopping_server_finishes_its_viewers() -> None:
             assert await viewer.ended() == "eof"
             viewer.verify()
         await origin.wait_for(lambda origin: origin.open_now() == 0)
+
+
+async def test_who_only_looks_at_thousands_of_channels_makes_no_stream_forgotten() -> None:
+    many = "".join(f"#EXTINF:-1,{number}\nhttp://a.example/{number}\n" for number in range(STOPPED_KEPT + 2))
+    async with Origin() as origin, relay(origin.route("/live", live(SOURCE))) as server:
+        assert (await server.post("/api/playlists", {"name": "x", "content": f"#EXTM3U\n{many}"})).status == 201
+        viewer = await connect(server.url(PATH))
+        await viewer.received(50_000)
+        assert (await server.post("/api/streams/a/stop")).status == 200
+        before = await server.status("a")
+        assert before["events"] and before["bytes_streamed"]
+
+        async def look(channel: int) -> None:
+            assert (await server.post(f"/api/proxy/channel/{channel}", method="HEAD")).status == 200
+            assert (await server.status(f"channel:{channel}"))["state"] == "idle"
+
+        for first in range(1, STOPPED_KEPT + 3, 50):
+            await asyncio.gather(*(look(channel) for channel in range(first, min(first + 50, STOPPED_KEPT + 3))))
+        assert await server.status("a") == before
