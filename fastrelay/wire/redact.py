@@ -7,6 +7,9 @@ HIDDEN = "***"
 _PUNCTUATION = ".,:;)]}"
 """Of the message around a URL, where it stands at the end."""
 
+_ROUNDS = 4
+"""What is left of a made-up text may look like another URL, with something to hide of its own."""
+
 # Query keys (and header names) whose value is a credential: whole names, and parts that give any name away.
 # `mac` is what Stalker portals log in with; `st` is nginx's secure_link; `policy` and `key-pair-id` are
 # CloudFront's; `hdn*` is Akamai's, `wmsauthsign` Nimble's. Hiding too much costs a little readability only.
@@ -69,6 +72,15 @@ def redact(text: str) -> str:
     Hidden are userinfo, values of token-like query keys, user and password in the paths of Xtream URLs, header suffixes
     except the harmless ones, and what looks like a token behind the host (see `_is_token`); each is replaced by `***`.
     """
+    for _ in range(_ROUNDS):
+        shown = _redact(text)
+        if shown == text:
+            break
+        text = shown
+    return text
+
+
+def _redact(text: str) -> str:
     text = _ENCODED_URL.sub(_encoded, text)
     text = _URL.sub(_url, text)
     text = _FIELD.sub(rf"\1\2{HIDDEN}", text)
@@ -78,7 +90,7 @@ def redact(text: str) -> str:
 def _encoded(match: re.Match[str]) -> str:
     """A URL inside a URL, percent-encoded: all of it goes if any of it would."""
     plain = unquote(match[0])
-    return match[0] if redact(plain) == plain else HIDDEN
+    return match[0] if _redact(plain) == plain else HIDDEN
 
 
 def _url(match: re.Match[str]) -> str:
