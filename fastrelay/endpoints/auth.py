@@ -26,6 +26,14 @@ class Access:
         given = token.strip(" ").encode("utf-8", "surrogatepass")
         return scheme.lower() == "bearer" and hmac.compare_digest(given, self._token)
 
+    def may_manage(self, request: Request) -> bool:
+        """Whether `require_admin` lets this request pass."""
+        try:
+            self.require_admin(request)
+        except RequestError:
+            return False
+        return True
+
     def require_admin(self, request: Request, uploads: frozenset[str] = frozenset()) -> None:
         """Returns for whoever may manage. Raises RequestError: 401 where a token is configured, else 403.
 

@@ -20,7 +20,7 @@ Shown = Stream | PassedThrough
 class Board:
     """Readers get a snapshot first, then updates.
 
-    - `snapshot`: the streams as `/api/streams/status` shows them, and the history.
+    - `snapshot`: the streams as `/api/streams/status` shows them, the history, and whether the reader may manage.
     - `update`: the running streams again, of their events only the new ones, and the sample if one was taken. A
       stream that has stopped is named once more, with its last events, and then no more.
 
@@ -38,11 +38,12 @@ class Board:
         """Take the next sample of the history; `now` on any clock."""
         self._sample = self._history.take(map(_reading, self._running()), now)
 
-    def snapshot(self, *, reveal: bool) -> bytes:
-        """All there is to know. `reveal` shows credentials, as to the administrator."""
+    def snapshot(self, *, reveal: bool, manager: bool) -> bytes:
+        """All there is to know. `reveal` shows credentials, as to the bearer of the admin token; `manager` is who may
+        manage, with or without one."""
         streams = [{**_figures(stream, reveal), "events": shown_events(stream.events)} for stream in self._running()]
         history = {"step": STEP, "samples": list(self._history.samples)}
-        return _message("snapshot", {"at": time.time(), "streams": streams, "history": history})
+        return _message("snapshot", {"at": time.time(), "manager": manager, "streams": streams, "history": history})
 
     def updates(self, audiences: set[bool]) -> dict[bool, bytes]:
         """The next update by what it reveals, for the audiences that are there."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from fastrelay.endpoints.auth import Access
 from fastrelay.endpoints.board import Board, Shown
@@ -31,6 +32,13 @@ _HEADERS = (
 )
 
 
+class Audience(NamedTuple):
+    """What a reader is: may credentials be shown, and may he manage the server."""
+
+    reveal: bool
+    manager: bool
+
+
 class EventsEndpoint:
     """One render a second for all readers, and none while there are none; samples for the history are always taken."""
 
@@ -39,9 +47,8 @@ class EventsEndpoint:
         self._running = running
         self._access = access
         self._board = Board(running)
-        self._readers: dict[Reader, bool] = {}
-        """Whether each may see credentials."""
-        self._snapshots: dict[bool, bytes] = {}
+        self._readers: dict[Reader, Audience] = {}
+        self._snapshots: dict[Audience, bytes] = {}
         """Those rendered since the last update."""
         self._timer: asyncio.TimerHandle | None = None
         self._sampler: asyncio.TimerHandle | None = None
@@ -72,24 +79,24 @@ class EventsEndpoint:
         """A snapshot, then an update a second, as long as somebody reads. 503 where too many do."""
         if self._stopped:
             raise RequestError(503, "draining", "the server is stopping")
-        reveal = self._access.is_admin(request)
-        if len(self._readers) >= READERS_MAX and not reveal and request.method != "HEAD":
+        audience = Audience(self._access.is_admin(request), self._access.may_manage(request))
+        if len(self._readers) >= READERS_MAX and not audience.reveal and request.method != "HEAD":
             raise RequestError(503, "too_many_readers", "too many read the events", (("Retry-After", "5"),))
 
         def attach(outlet: Outlet, head: bytes) -> Callable[[], None]:
             reader = Reader(outlet, lambda gone: self._readers.pop(gone, None))
-            self._readers[reader] = reveal
-            reader.offer(head + self._snapshot(reveal), self._loop.time())
+            self._readers[reader] = audience
+            reader.offer(head + self._snapshot(audience), self._loop.time())
             if self._timer is None:
                 self._timer = self._loop.call_later(EVERY, self._tick)
             return reader.left
 
         return Takeover(attach, content_type="text/event-stream; charset=utf-8", headers=_HEADERS)
 
-    def _snapshot(self, reveal: bool) -> bytes:
-        if reveal not in self._snapshots:
-            self._snapshots[reveal] = self._board.snapshot(reveal=reveal)
-        return self._snapshots[reveal]
+    def _snapshot(self, audience: Audience) -> bytes:
+        if audience not in self._snapshots:
+            self._snapshots[audience] = self._board.snapshot(reveal=audience.reveal, manager=audience.manager)
+        return self._snapshots[audience]
 
     def _take_sample(self) -> None:
         self._sampler = self._loop.call_later(STEP, self._take_sample)
@@ -108,14 +115,14 @@ class EventsEndpoint:
         for first in range(0, len(readers), SLICE):
             self._loop.call_soon(self._tell, readers[first : first + SLICE], updates, now)
 
-    def _tell(self, readers: tuple[tuple["Reader", bool], ...], updates: dict[bool, bytes], now: float) -> None:
-        for reader, reveal in readers:
+    def _tell(self, readers: tuple[tuple["Reader", Audience], ...], updates: dict[bool, bytes], now: float) -> None:
+        for reader, audience in readers:
             if reader not in self._readers:
                 continue
             if reader.behind and reader.idle:
-                reader.offer(self._snapshot(reveal), now)
+                reader.offer(self._snapshot(audience), now)
             elif updates:
-                reader.offer(updates[reveal], now)
+                reader.offer(updates[audience.reveal], now)
             reader.check(now)
 
     def _updates(self, now: float) -> dict[bool, bytes]:
@@ -126,7 +133,7 @@ class EventsEndpoint:
                 return {}
             updates = dict.fromkeys((False, True), _COMMENT)
         else:
-            updates = self._board.updates(set(self._readers.values()))
+            updates = self._board.updates({audience.reveal for audience in self._readers.values()})
         self._idle = idle
         self._told_at = now
         return updates

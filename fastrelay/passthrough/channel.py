@@ -330,7 +330,7 @@ class Channel:
             self.running = True
             self._started_at = self._loop.time()
             self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)
-            self.events.note("started", f"{len(self.source_urls)} source(s)")
+            self.events.started(len(self.source_urls))
 
     def _look_around(self) -> None:
         self._timer = self._loop.call_later(LOOK_AROUND, self._look_around)

@@ -30,6 +30,10 @@ class Decisions(deque[Decision]):
         super().__init__(maxlen=EVENTS_KEPT)
         self._stream_id = stream_id
 
+    def started(self, sources: int) -> None:
+        """The first of every run."""
+        self.note("started", "1 source" if sources == 1 else f"{sources} sources")
+
     def note(self, event: str, detail: str) -> None:
         """What happened, in a word or two, and what there is to know of it; URLs are redacted here."""
         detail = redact(detail)

@@ -208,7 +208,7 @@ class Stream:
         )
         self._last_task = run.task
         run.task.add_done_callback(lambda task: self._pulled(run, task))
-        self.events.note("started", f"{len(self.source_urls)} source(s)")
+        self.events.started(len(self.source_urls))
         return run
 
     def _pulled(self, run: Run, task: asyncio.Task[str]) -> None:

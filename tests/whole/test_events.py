@@ -62,6 +62,7 @@ async def test_a_snapshot_then_what_changes_and_each_event_once() -> None:
         kind, snapshot = reader.told[0]
         assert (kind, snapshot["streams"]) == ("snapshot", [])
         assert snapshot["history"]["step"] == 2
+        assert snapshot["manager"]
         assert reader.viewer.headers["content-type"] == "text/event-stream; charset=utf-8"
 
         viewer = await connect(server.url("/stream/a"))
@@ -76,13 +77,9 @@ async def test_a_snapshot_then_what_changes_and_each_event_once() -> None:
         late.viewer.close()
         viewer.close()
         await reader.until(lambda told: _state(told) == "idle")
-        names = [
-            event["event"]
-            for _, data in reader.told
-            for stream in data["streams"]
-            for event in stream.get("events", ())
-        ]
-        assert names == ["started", "first byte", "active", "idle", "stopped"]
+        news = [event for _, data in reader.told for stream in data["streams"] for event in stream.get("events", ())]
+        assert [event["event"] for event in news] == ["started", "first byte", "active", "idle", "stopped"]
+        assert news[0]["detail"] == "1 source"
         assert any(data.get("sample") and data["sample"][0] == 1 for _, data in reader.told)
         assert origin.requests("/a") == 1
         reader.viewer.close()
@@ -100,6 +97,7 @@ async def test_credentials_are_for_the_administrator() -> None:
                 await reader.until(lambda told: len(told) > 2)
                 reader.viewer.close()
             assert "hidden" in json.dumps(admin.told)
+            assert [reader.told[0][1]["manager"] for reader in (anyone, admin, wrong)] == [False, True, False]
             for reader in (anyone, wrong):
                 assert "hidden" not in json.dumps(reader.told)
                 shown = (await server.status("a"))["source_url"]
