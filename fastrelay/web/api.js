@@ -74,22 +74,32 @@ export function askToken(wrong = false) {
   asking ??= new Promise((resolve) => {
     let given = false;
     const input = el('input', { id: 'token', type: 'password', autocomplete: 'off', required: true });
+    const forget = el('button', { type: 'button' }, 'Forget it');
     const form = el(
       'form',
       { method: 'dialog' },
       wrong ? el('p', { class: 'error', role: 'alert' }, 'That was not the right token.') : null,
-      el('label', { for: 'token' }, 'auth.admin_token of this server'),
-      input,
-      el('p', { class: 'hint' }, 'It is kept in this tab until you close it.'),
-      el('div', { class: 'actions' }, el('button', { class: 'primary' }, 'Use')),
+      el(
+        'div',
+        { class: 'field' },
+        el('label', { for: 'token' }, 'auth.admin_token of this server'),
+        input,
+        el('p', { class: 'hint' }, 'It is kept in this tab until you close it.'),
+      ),
+      el('div', { class: 'actions' }, token() ? forget : null, el('button', { class: 'primary' }, 'Use')),
     );
     form.addEventListener('submit', () => {
       given = true;
       setToken(input.value.trim());
     });
-    dialog('Admin token', [form], () => {
+    const made = dialog('Admin token', [form], () => {
       asking = null;
       resolve(given);
+    });
+    forget.addEventListener('click', () => {
+      made.close();
+      setToken(null);
+      location.reload(); // what it has shown goes with it
     });
     input.focus();
   });

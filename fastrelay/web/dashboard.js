@@ -32,11 +32,20 @@ async function show() {
     else link.removeAttribute('aria-current');
   }
   document.title = name === 'live' ? 'fastrelay' : `${name} · fastrelay`;
+  $('locked').hidden = true;
   try {
     await (await load(name)).show?.();
   } catch (error) {
-    say(error.message, 'error');
+    if (error.status === 401) lock(name);
+    else say(error.message, 'error');
   }
+}
+
+// The token was not given: an empty list would be no answer.
+function lock(name) {
+  if ($(name).hidden) return; // another view is shown by now
+  $(name).hidden = true;
+  $('locked').hidden = false;
 }
 
 function showToken() {
@@ -49,16 +58,27 @@ async function later() {
   (await import('./plots.js')).start();
 }
 
+// Followed as a link it would be the address of another view.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  $('view').focus();
+});
 $('list').addEventListener('click', shareList);
 $('sign').addEventListener('click', () => askToken());
+$('unlock').addEventListener('click', show);
 addEventListener('hashchange', show);
 onToken(() => {
   showToken();
-  loadRelays({ quiet: true }).catch(() => {}); // only for the names
+  if (!$('locked').hidden) show();
+});
+let manager = false;
+streams.onChange(() => {
+  // Only for the names. Who may not ask does not: a refusal would stand in the browser's console as an error.
+  if (streams.state.manager && !manager) loadRelays({ quiet: true }).then(streams.changed, () => {});
+  manager = streams.state.manager;
 });
 showToken();
 load('live');
 streams.start();
 show();
-loadRelays({ quiet: true }).catch(() => {});
 later();

@@ -7,7 +7,7 @@ import { shareStream } from './share.js';
 import { onChange, running, state } from './streams.js';
 
 const EVENTS_SHOWN = 3;
-const CONNECTIONS = { live: 'live', waiting: 'connecting …', paused: 'paused' };
+const CONNECTIONS = { live: 'live', waiting: 'waiting', paused: 'paused' };
 const TOTALS = {
   Streams: (all) => String(all.length),
   Viewers: (all) => String(sum(all, 'clients')),
@@ -96,7 +96,7 @@ function showSources(list, { id, source_index: current, source_url: url }) {
 }
 
 function eventLine({ at, event, detail }) {
-  const made = el('li', {}, el('time', { datetime: at }, clock(at)), el('b', {}, event), el('span', {}, forPeople(detail)));
+  const made = el('li', {}, el('time', { datetime: at }, clock(at)), el('b', {}, event), el('span', { title: forPeople(detail) }, forPeople(detail)));
   made.update = () => {};
   return made;
 }
@@ -107,5 +107,6 @@ async function showViewers(id, name) {
   const rows = clients.map((one) => row('td', [one.kind.toUpperCase(), one.address, duration(one.seconds), bytes(one.bytes), `${one.lag_seconds.toFixed(1)} s`, one.user_agent]));
   const head = row('th', ['Kind', 'Address', 'For', 'Got', 'Lag', 'Player']);
   const table = el('div', { class: 'scroll', tabindex: '0' }, el('table', {}, el('thead', {}, head), el('tbody', {}, ...rows)));
-  dialog(`Viewers of ${name}`, [clients.length ? table : el('p', { class: 'empty' }, 'Nobody watches now.')]);
+  const shown = clients.length ? table : el('p', { class: 'empty' }, 'Nobody watches now.');
+  dialog(`Viewers of ${name}`, [shown]).classList.toggle('wide', clients.length > 0);
 }

@@ -1,6 +1,7 @@
 // What streams are called: relays and channels by their names where the management API may be asked, else by their ids.
 import { api, onToken } from './api.js';
 import { watchedId } from './share.js';
+import { state } from './streams.js';
 
 const ASKED_MAX = 200; // ids in one address, which has a bound
 
@@ -23,7 +24,7 @@ export function rememberChannel(channel) {
 export function nameOf(of, later) {
   const id = watchedId(of);
   if (!id.startsWith('channel:')) return relays.get(id)?.name ?? id;
-  if (!channels.has(id)) {
+  if (!channels.has(id) && state.manager) {
     channels.set(id, null);
     if (!wanted.size) queueMicrotask(askWanted);
     wanted.set(id, later);

@@ -61,6 +61,7 @@ function importFile(ui, file) {
 // It is sent; how far the server has read it nobody knows.
 function importing({ bar, told }, name) {
   bar.removeAttribute('value');
+  told.classList.remove('error');
   setText(told, `Importing ${name} …`);
 }
 
@@ -73,8 +74,9 @@ async function work(ui, name, send) {
     setText(ui.told, `${name}: ${summary(await send())}`);
     await show();
   } catch (error) {
-    setText(ui.told, '');
-    say(error.message, 'error');
+    // It stays to be read: what is wrong with a list takes longer than a note is shown.
+    ui.told.classList.add('error');
+    setText(ui.told, `${name}: ${error.message}`);
   } finally {
     ui.bar.hidden = true;
     ui.busy = false;
@@ -98,7 +100,7 @@ function line(list) {
     say(`${list.name}: ${summary(await api(`/api/playlists/${list.id}/refresh`, { method: 'POST' }))}`);
     await show();
   });
-  const made = el('li', {}, el('div', { class: 'what' }, name, about), failure, rejected, el('div', { class: 'actions' }, refresh, button('Delete', () => remove(list))));
+  const made = el('li', {}, el('div', {}, el('div', { class: 'what' }, name, about), failure, rejected), el('div', { class: 'actions' }, refresh, button('Delete', () => remove(list))));
   made.update = (now) => {
     setText(name, now.name);
     setText(about, [count(now.channels, 'channel'), `imported ${moment(now.imported_at)}`, now.origin === 'config' ? 'from the config' : ''].filter(Boolean).join(' · '));

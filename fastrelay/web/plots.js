@@ -19,7 +19,8 @@ export async function start() {
     for (const { id } of PLOTS) $(id).append(el('p', { class: 'hint' }, 'Plots need uPlot, which is not installed.'));
     return;
   }
-  document.head.append(el('link', { rel: 'stylesheet', href: '/web/vendor/uplot.css' }));
+  // Drawn before its style sheet is there, a plot would be seen to jump.
+  await new Promise((done) => document.head.append(el('link', { rel: 'stylesheet', href: '/web/vendor/uplot.css', onload: done, onerror: done })));
   for (const plot of PLOTS) draw(uPlot, plot);
 }
 
@@ -58,7 +59,7 @@ function options({ names, format, least, axis: room }, width) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 4, 0, 0],
+    padding: [8, 20, 0, 0], // on the right, room for half a time
     scales: {
       x: { time: true, range: (self, from, to) => [(to ?? 0) - 60 * MINUTES, to ?? 60 * MINUTES] },
       y: { range: (self, from, to) => [0, Math.max(least, to ?? 0) * 1.15] },

@@ -29,8 +29,7 @@ function line(relay) {
   const made = el(
     'li',
     {},
-    el('div', { class: 'what' }, name, path, badge),
-    sources,
+    el('div', {}, el('div', { class: 'what' }, name, path, badge), sources),
     el(
       'div',
       { class: 'actions' },

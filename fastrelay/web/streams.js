@@ -5,7 +5,7 @@ const EVENTS_KEPT = 50;
 const STOPPED_SHOWN = 60; // seconds for which a stopped stream stays in sight, with why it stopped
 const listeners = new Set();
 
-export const state = { streams: new Map(), samples: [], step: 2, at: 0, connection: 'waiting' };
+export const state = { streams: new Map(), samples: [], step: 2, at: 0, connection: 'waiting', manager: false };
 
 let tell;
 // Kept when what runs is known for the first time, and shown.
@@ -17,7 +17,7 @@ export function onChange(listener) {
   listener();
 }
 
-function changed() {
+export function changed() {
   for (const listener of listeners) listener();
 }
 
@@ -50,7 +50,8 @@ export function start() {
   );
 }
 
-function takeHistory({ at, history: { step, samples } }) {
+function takeHistory({ at, manager, history: { step, samples } }) {
+  state.manager = manager;
   state.step = step;
   state.samples = samples.map((sample, index) => [at - (samples.length - 1 - index) * step, ...sample]);
 }

@@ -147,6 +147,48 @@ async def test_the_token_is_asked_for_when_needed_and_stays_in_the_tab(browser: 
         assert await tab.run("return await page.locator('dialog').count()") == 0
 
 
+async def test_who_has_no_token_is_told_what_it_takes_and_asks_for_nothing_in_vain(browser: Browser) -> None:
+    async with dashboard(browser, {"auth": {"admin_token": "right"}}) as (server, tab):
+        # Nothing that was refused: that would be an error in the console, and this tab expects none.
+        await tab.run("await page.getByText('Nothing runs').waitFor()")
+    async with dashboard(browser, {"auth": {"admin_token": "right"}}, expected=("401 (Unauthorized)",)) as (
+        server,
+        tab,
+    ):
+        await tab.run("await page.getByRole('link', { name: 'Relays' }).click()")
+        await tab.run("await page.getByLabel('auth.admin_token').waitFor(); await page.keyboard.press('Escape')")
+        await tab.run("await page.getByText('with its admin token only').waitFor()")
+        assert not await tab.run("return await page.getByRole('button', { name: 'Add relay' }).isVisible()")
+        await tab.run("await page.getByRole('button', { name: 'Give the token' }).click()")
+        await tab.run("await page.getByLabel('auth.admin_token').fill('right'); await page.keyboard.press('Enter')")
+        await tab.run("await page.getByText('No relays yet').waitFor()")
+        await tab.run("await page.goto(url)", url=server.url("/#live"))
+        await tab.run("await page.getByRole('button', { name: 'Signed in' }).click()")
+        await tab.run("await page.getByRole('button', { name: 'Forget it' }).click()")
+        await tab.run("await page.getByRole('button', { name: 'Token' }).waitFor()")
+        assert await tab.run("return await page.evaluate(() => sessionStorage.length)") == 0
+
+
+async def test_why_an_import_failed_stays_to_be_read(browser: Browser) -> None:
+    async with dashboard(browser, expected=("422 (Unprocessable",)) as (_, tab):
+        await tab.run("await page.getByRole('link', { name: 'Playlists' }).click()")
+        await tab.run("await page.getByLabel('Name').fill('mine')")
+        await tab.run("await page.getByLabel('Address').fill('file:///etc/passwd'); await page.keyboard.press('Enter')")
+        await tab.run("await page.locator('.told.error', { hasText: /^mine: url: / }).waitFor()")
+        await tab.run(DROP, name="good.m3u", text="#EXTM3U\n#EXTINF:-1,One\nhttp://x.example/1.ts\n")
+        await tab.run("await page.locator('.told:not(.error)', { hasText: 'good: 1 added' }).waitFor()")
+
+
+async def test_the_keyboard_skips_to_the_content_of_the_view_that_is_shown(browser: Browser) -> None:
+    async with dashboard(browser) as (_, tab):
+        await tab.run("await page.getByRole('link', { name: 'Relays' }).click()")
+        await tab.run("await page.getByText('No relays yet').waitFor()")
+        await tab.run("await page.locator('.skip').focus(); await page.keyboard.press('Enter')")
+        shown = "return await page.evaluate(() => [document.activeElement.id, location.hash, document.title])"
+        assert await tab.run(shown) == ["view", "#relays", "relays · fastrelay"]
+        assert await tab.run("return await page.locator('#relays').isVisible()")
+
+
 async def test_a_wrong_field_is_named_where_it_is(browser: Browser) -> None:
     async with dashboard(browser, expected=("422 (Unprocessable", "409 (Conflict")) as (server, tab):
         await tab.run(ADD, name="One", sources="http://x.example/1.ts")
@@ -214,6 +256,39 @@ async def test_it_fits_a_phone_in_light_and_in_dark(browser: Browser, options: d
         back = await tab.run("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
         shade = sum(int(part) for part in back.removeprefix("rgb(").removesuffix(")").split(","))
         assert (shade < 3 * 60) == (options.get("colorScheme") == "dark")
+
+
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const { hadRecentInput, value } of list.getEntries()) window.shifted += hadRecentInput ? 0 : value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+async def test_nothing_jumps_while_it_loads_and_nothing_hides_behind_the_header(
+    browser: Browser, options: dict[str, Any]
+) -> None:
+    relays = [{"name": f"Name {at}", "output_path": f"p{at}", "source_urls": [f"file://{clip_path()}"]} for at in "123"]
+    async with Server({**QUICK, "relays": relays}) as server, browser.tab(**options) as tab:
+        viewers = [await connect(server.url(f"/stream/p{at}")) for at in "123"]
+        for viewer in viewers:
+            await viewer.received(1000)
+        await tab.run("await page.addInitScript(script)", script=SHIFTS)
+        await tab.run(OPEN, url=server.url("/"))
+        await tab.run("await page.locator('.card').nth(2).waitFor(); await page.locator('canvas').nth(1).waitFor()")
+        assert await tab.run("return await page.evaluate(() => window.shifted)") < 0.02
+        await tab.run("await page.getByRole('link', { name: 'Live' }).click()")
+        await tab.run("await page.locator('#totals').waitFor()")
+        place = "(selector) => document.querySelector(selector).getBoundingClientRect()"
+        header, tiles = [
+            await tab.run(f"return await page.evaluate({place}, selector)", selector=selector)
+            for selector in (".top", "#totals")
+        ]
+        assert tiles["top"] >= header["bottom"]
+        for viewer in viewers:
+            viewer.close()
 
 
 async def test_the_qr_code_is_the_address_of_the_list(browser: Browser) -> None:
