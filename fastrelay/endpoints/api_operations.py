@@ -23,7 +23,7 @@ OPEN, VIEWER, ADMIN = "open", "viewer", "admin"
 
 class Operation(NamedTuple):
     """A method on a path. Errors that every request can have (400, 408, 503 at a limit) are not named; 400 is
-    shown where there is a body."""
+    shown where there is a body or a parameter."""
 
     method: str
     path: str
@@ -47,7 +47,13 @@ _SESSION = (("session", said(TEXT, "Who watches, as the master playlist named hi
 _FIND = (
     ("search", said(TEXT, "A part of the name, in any case and without accents.")),
     ("group", said(TEXT, "A whole group.")),
-    ("ids", said(TEXT, "Instead of all that: ids, up to 500, with commas between.")),
+    (
+        "ids",
+        said(
+            {"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"},
+            "Instead of all that: ids, up to 500, with commas between.",
+        ),
+    ),
     ("offset", said(COUNT, "How many are passed over.")),
     ("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}),
 )
@@ -108,7 +114,7 @@ OPERATIONS = (
               ("NewRelay",)),
     Operation("GET", "/api/relays/{id}", "relays", ADMIN, "One relay.", {200: "Relay"}, (404,)),
     Operation("PUT", "/api/relays/{id}", "relays", ADMIN, "Change a relay. New sources reach a running stream at its "
-              "next switch.", {200: "Relay"}, (404, 409, 415, 422, 503), ("NewRelay",)),
+              "next switch.", {200: "Relay"}, (404, 409, 415, 422, 503), ("ChangedRelay",)),
     Operation("DELETE", "/api/relays/{id}", "relays", ADMIN, "Remove a relay; its viewers are ended.",
               {204: NOTHING}, (404, 409, 503)),
 

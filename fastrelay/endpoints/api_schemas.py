@@ -79,9 +79,11 @@ _WISHES: dict[str, Schema] = {
 }
 _WISHED: dict[str, Schema] = {
     **_WISHES,
-    "max_connections": {**_WISHES["max_connections"], "type": ["integer", "string"]},
+    "max_connections": {**_WISHES["max_connections"], "type": ["integer", "string"], "pattern": "^[0-9]+$"},
     "refresh": {"type": ["number", "string", "null"], "description": "Seconds, or as in `6h`."},
 }
+
+_RELAY: dict[str, Schema] = {"name": NAME, "output_path": OUTPUT_PATH, "source_urls": SOURCES}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": answer(error=ERROR),
@@ -126,15 +128,8 @@ SCHEMAS: dict[str, Schema] = {
     "Clients": answer(total=COUNT, clients=listed("Client")),
     "Relay": answer(id=COUNT, name=NAME, output_path=OUTPUT_PATH, source_urls={"type": "array", "items": TEXT}),
     "Relays": answer(total=COUNT, relays=listed("Relay")),
-    "NewRelay": body(
-        "name",
-        "output_path",
-        "source_urls",
-        id=said(COUNT, "Of a PUT only, where it may repeat the one of the path."),
-        name=NAME,
-        output_path=OUTPUT_PATH,
-        source_urls=SOURCES,
-    ),
+    "NewRelay": answer(**_RELAY),
+    "ChangedRelay": body(*_RELAY, id=said(COUNT, "The one of the path, which it may repeat."), **_RELAY),
     "Channel": answer(
         id=COUNT,
         name=TEXT,

@@ -37,6 +37,8 @@ _REFUSED = {ADMIN: (401, 403), VIEWER: (401, 403)}
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _NUMBERS = ("/api/relays/", "/api/channels/", "/api/playlists/", "/api/proxy/channel/")
 """Below these, `id` is a number."""
+_PRINTABLE = {"pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
+"""What the target of a request may have in it."""
 
 
 def describe() -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         "security": _REQUIRED.get(operation.access, []),
     }
     if operation.body:
-        required = "NewRelay" in operation.body or len(operation.body) > 1
+        required = operation.body != ("NewRelayOfChannel",)
         described["requestBody"] = {"required": required, "content": _content(operation.body)}
     return described
 
@@ -84,13 +86,14 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     of_query = []
     for name, schema in operation.query:
         about = {"description": schema["description"]} if "description" in schema else {}
-        of_query.append({"name": name, "in": "query", **about, "schema": schema})
+        shape = {**_PRINTABLE, **schema} if schema.get("type") == "string" else schema
+        of_query.append({"name": name, "in": "query", **about, "schema": shape})
     return [*of_path, *of_query]
 
 
 def _path_schema(path: str, name: str) -> Schema:
     number = name == "n" or (name == "id" and path.startswith(_NUMBERS))
-    return {"type": "integer", "minimum": 0} if number else {"type": "string"}
+    return {"type": "integer", "minimum": 0} if number else {"type": "string", "minLength": 1, **_PRINTABLE}
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
             found[str(status)]["content"] = _content((what,))
         if status == 201:
             found["201"]["headers"] = {"Location": {"required": True, "schema": {"type": "string"}}}
-    unreadable = (400,) if operation.body else ()
+    unreadable = (400,) if operation.body or operation.query or "{" in operation.path else ()
     for status in sorted({*operation.errors, *unreadable, *_REFUSED.get(operation.access, ())}):
         found[str(status)] = {"description": HTTPStatus(status).phrase, "content": _content(("Error",))}
     return found

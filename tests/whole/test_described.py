@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from openapi_spec_validator import validate
 
 from fastrelay.app import App
@@ -150,6 +150,9 @@ async def relays(api: Api, url: str) -> None:
     await api.refused("POST", "/api/relays", 409, new)
     await api.refused("POST", "/api/relays", 422, {**new, "source_urls": ["ftp://h/"]})
     await api.refused("POST", "/api/relays", 400, b"{")
+    with pytest.raises(ValidationError):
+        await api.ask("POST", "/api/relays", {**new, "id": 3})
+    await api.refused("POST", "/api/relays", 422, {**new, "id": 3})
     await api.refused("GET", "/api/relays/99", 404)
     await api.refused("PUT", "/api/relays/99", 404, new)
     other = await api.ask("POST", "/api/relays", {**new, "output_path": "other"})
@@ -168,11 +171,15 @@ async def channels(api: Api, url: str, hls: str, listed: str) -> None:
     assert (await api.ask("POST", "/api/playlists?name=list", text.encode(), "audio/x-mpegurl")).status == 200
     await api.ask("GET", "/api/playlists")
     await api.refused("POST", "/api/playlists", 422, {"name": "x"})
+    empty = await api.ask("POST", "/api/playlists?name=list", b"", "audio/x-mpegurl")
+    assert (empty.status, empty.json()["error"]["code"]) == (422, "invalid_list")
     await api.refused("POST", at + "/refresh", 409)
     await api.refused("GET", "/api/playlists/99", 404)
     for path in ("/api/channels", "/api/channels?search=one&group=G&offset=0&limit=5", "/api/channels/groups"):
         await api.ask("GET", path)
     assert (await api.ask("GET", "/api/channels?ids=1,99")).json()["total"] == 1
+    for path in ("/api/channels?search=%01", "/api/channels/%01", "/api/streams/%7f/status", "/web/%1b"):
+        await api.refused("GET", path, 400)
     for query in ("limit=x", "ids=", "ids=1,x", f"ids={','.join(['1'] * 501)}"):
         await api.refused("GET", f"/api/channels?{query}", 422)
     await api.ask("GET", "/api/channels/1")
