@@ -50,7 +50,7 @@ _FIND = (
     (
         "ids",
         said(
-            {"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"},
+            {"type": "string", "pattern": "^[1-9][0-9]*(,[1-9][0-9]*)*$"},
             "Instead of all that: ids, up to 500, with commas between.",
         ),
     ),

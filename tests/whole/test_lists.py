@@ -137,3 +137,17 @@ async def test_an_empty_upload_is_no_list() -> None:
         assert (reply.status, reply.json()["error"]["code"]) == (422, "invalid_list")
         assert "the file is empty" in reply.json()["error"]["message"]
         assert (await server.get("/api/playlists")).json()["total"] == 0
+
+
+async def test_an_upload_of_nothing_is_an_empty_list() -> None:
+    head = b"POST /api/playlists?name=none HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: audio/x-mpegurl\r\n"
+    chunked = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n"
+    async with Server() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head + chunked)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 422 "), answer
+        assert b"found no line of one" in answer
+        assert str(server.data).encode() not in answer
