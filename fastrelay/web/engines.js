@@ -7,6 +7,7 @@ import { errorOf } from './api.js';
 const WORKER = '/web/vendor/hls.worker.js';
 const START_MAX = 40_000; // ms; the server answers within streams.start_timeout
 const AGAIN = 3;
+const FINAL = new Set([401, 403, 404, 409]); // asking once more brings the same answer
 
 export class MissingPlayer extends Error {}
 
@@ -57,7 +58,7 @@ function withHlsJs(Hls, video, url, tell) {
       hls.recoverMediaError();
     } else {
       const { message, status } = refusalOf(error);
-      tell.failed(message, status === 404 || status === 401 || status === 403 || status === 409 ? null : AGAIN, status);
+      tell.failed(message, FINAL.has(status) ? null : AGAIN, status);
     }
   });
   hls.loadSource(url);
@@ -110,7 +111,8 @@ async function explain(url, tell) {
   try {
     const response = await fetch(url, { signal: asking.signal });
     const error = response.ok ? null : await errorOf(response);
-    tell.failed(error?.message ?? 'This browser cannot play the stream.', error?.status === 404 ? null : AGAIN, error?.status);
+    const again = FINAL.has(error?.status) ? null : AGAIN;
+    tell.failed(error?.message ?? 'This browser cannot play the stream.', again, error?.status);
   } catch {
     tell.failed('The server cannot be reached.', AGAIN);
   } finally {

@@ -6,6 +6,7 @@ import { carried, paths } from './share.js';
 
 const LOOK = 500; // ms between two looks at the figures
 const STUCK = 10_000; // ms; longer than a switch to another source takes
+const WANTED = 'Watching this needs a token or a signed address: open this page with ?token=… behind its address.';
 
 // The player of one stream; `element` goes into a page, `destroy` ends it.
 export class Player {
@@ -70,7 +71,7 @@ export class Player {
       return;
     }
     this.stop();
-    const said = forPeople(text).replace(/[^.!?…]$/, '$&.');
+    const said = status === 401 ? WANTED : forPeople(text).replace(/[^.!?…]$/, '$&.');
     this.tell(again === null ? said : `${said} Trying again …`);
     if (again !== null) this.retry = setTimeout(() => this.play(this.mode), 1000 * again);
   }

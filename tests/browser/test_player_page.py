@@ -133,7 +133,9 @@ async def test_a_channel_whose_source_is_hls_is_passed_through(browser: Browser)
 async def test_a_stream_token_in_the_page_s_address_is_carried_on(browser: Browser) -> None:
     config = {**demo(), "auth": {"stream_token": "seen-only-by-me"}}
     async with watching(browser, config, "/watch/demo", expected=("401 (Unauthorized)",)) as (server, tab):
-        await tab.run(SAYS, text="expected ?token=")
+        await tab.run(SAYS, text="needs a token")
+        await tab.run("await page.getByRole('button', { name: 'MPEG-TS' }).click()")
+        await tab.run("await page.getByText(/token=… behind its address.$/).waitFor()")
         await tab.run("await page.goto(url)", url=server.url("/watch/demo?token=seen-only-by-me"))
         await tab.run(MOVES)
         await tab.run("await page.getByRole('button', { name: 'Addresses' }).click()")
