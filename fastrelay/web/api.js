@@ -1,6 +1,7 @@
 // The management API. The admin token is asked for when the server wants one, and kept in this tab only.
 import { dialog, el } from './dom.js';
 
+export const UNREACHABLE = 'The server cannot be reached.';
 const KEY = 'fastrelay.admin_token';
 
 export class ApiError extends Error {
@@ -39,7 +40,9 @@ export async function api(path, { method = 'GET', json, body, type, quiet = fals
     const headers = { ...authorization() };
     if (json !== undefined) headers['Content-Type'] = 'application/json';
     else if (type) headers['Content-Type'] = type;
-    const response = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json) });
+    const response = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json) }).catch(() => {
+      throw new Error(UNREACHABLE); // in a browser's own words it is "Failed to fetch"
+    });
     if (response.ok) return response.status === 204 ? null : response.json();
     const error = await errorOf(response);
     if (error.status !== 401 || quiet || !(await askToken(used !== null && used === token()))) throw error;

@@ -1,6 +1,6 @@
 // The dashboard: four views, chosen by the address' fragment, above one live connection.
-import { askToken, onToken, token } from './api.js';
-import { $, say, setText } from './dom.js';
+import { askToken, onToken, token, UNREACHABLE } from './api.js';
+import { $, setText } from './dom.js';
 import * as live from './live.js';
 import { loadRelays } from './names.js';
 import { shareList } from './share.js';
@@ -32,20 +32,21 @@ async function show() {
     else link.removeAttribute('aria-current');
   }
   document.title = name === 'live' ? 'fastrelay' : `${name} · fastrelay`;
-  $('locked').hidden = true;
+  $('refusal').hidden = true;
   try {
     await (await load(name)).show?.();
   } catch (error) {
-    if (error.status === 401) lock(name);
-    else say(error.message, 'error');
+    refuse(name, error);
   }
 }
 
-// The token was not given: an empty list would be no answer.
-function lock(name) {
+// In place of the view: an empty list would be no answer.
+function refuse(name, { status, message }) {
   if ($(name).hidden) return; // another view is shown by now
   $(name).hidden = true;
-  $('locked').hidden = false;
+  $('refusal').hidden = false;
+  setText($('refused'), status === 401 ? 'This server shows and changes these with its admin token only.' : message);
+  setText($('again'), status === 401 ? 'Give the token' : 'Try again');
 }
 
 function showToken() {
@@ -65,11 +66,15 @@ document.querySelector('.skip').addEventListener('click', (event) => {
 });
 $('list').addEventListener('click', shareList);
 $('sign').addEventListener('click', () => askToken());
-$('unlock').addEventListener('click', show);
+$('again').addEventListener('click', show);
 addEventListener('hashchange', show);
 onToken(() => {
   showToken();
-  if (!$('locked').hidden) show();
+  if (!$('refusal').hidden) show();
+});
+streams.onChange(() => {
+  const refused = $('refusal').hidden ? null : $('refused').textContent;
+  if (refused === UNREACHABLE && streams.state.connection === 'live') show();
 });
 let manager = false;
 streams.onChange(() => {

@@ -2,7 +2,7 @@
 //   tell.failed(message, again)   it stopped; `again`: seconds until it is worth another try, or null
 //   tell.note(message)            it goes on, but the viewer should know
 // and has stats() → { latency, bitrate } (seconds, bits per second; null where unknown) and destroy().
-import { errorOf } from './api.js';
+import { errorOf, UNREACHABLE } from './api.js';
 
 const WORKER = '/web/vendor/hls.worker.js';
 const START_MAX = 40_000; // ms; the server answers within streams.start_timeout
@@ -72,7 +72,8 @@ function refusalOf(error) {
   try {
     return { status, message: JSON.parse(error.networkDetails.responseText).error.message };
   } catch {
-    return { status, message: status ? `The server answered ${status}.` : `The player gave up: ${error.details}.` };
+    if (status) return { status, message: `The server answered ${status}.` };
+    return { status, message: error.details === 'manifestLoadError' ? UNREACHABLE : `The player gave up: ${error.details}.` };
   }
 }
 
@@ -114,7 +115,7 @@ async function explain(url, tell) {
     const again = FINAL.has(error?.status) ? null : AGAIN;
     tell.failed(error?.message ?? 'This browser cannot play the stream.', again, error?.status);
   } catch {
-    tell.failed('The server cannot be reached.', AGAIN);
+    tell.failed(UNREACHABLE, AGAIN);
   } finally {
     asking.abort();
   }

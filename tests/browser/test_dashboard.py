@@ -169,6 +169,15 @@ async def test_who_has_no_token_is_told_what_it_takes_and_asks_for_nothing_in_va
         assert await tab.run("return await page.evaluate(() => sessionStorage.length)") == 0
 
 
+async def test_what_cannot_be_shown_is_said_in_its_place_and_comes_by_itself(browser: Browser) -> None:
+    async with dashboard(browser, expected=("net::ERR_FAILED",)) as (_, tab):
+        await tab.run("await page.route('**/api/relays', (route) => route.abort())")
+        await tab.run("await page.getByRole('link', { name: 'Relays' }).click()")
+        await tab.run("await page.getByText('The server cannot be reached.').waitFor()")
+        await tab.run("await page.unroute('**/api/relays'); await page.getByText('No relays yet').waitFor()")
+        assert not await tab.run("return await page.getByText('cannot be reached').isVisible()")
+
+
 async def test_why_an_import_failed_stays_to_be_read(browser: Browser) -> None:
     async with dashboard(browser, expected=("422 (Unprocessable",)) as (_, tab):
         await tab.run("await page.getByRole('link', { name: 'Playlists' }).click()")
@@ -235,6 +244,14 @@ async def test_many_streams_of_a_long_list_cost_few_requests_and_few_rows(browse
             viewer.close()
 
 
+# Tiles that are wider than their place, or their text than they are.
+CRAMPED = """() => {
+  const { right } = document.getElementById('totals').getBoundingClientRect();
+  return [...document.querySelectorAll('#totals > div')].filter((tile) => {
+    tile.querySelector('dd').textContent = '888.8 Mbit/s';
+    return tile.scrollWidth > tile.clientWidth || tile.getBoundingClientRect().right > right + 1;
+  }).length;
+}"""
 PHONE = {"viewport": {"width": 360, "height": 700}, "isMobile": True, "hasTouch": True}
 
 
@@ -253,6 +270,8 @@ async def test_it_fits_a_phone_in_light_and_in_dark(browser: Browser, options: d
             await tab.run(show, url=server.url(f"/#{view}"), view=view)
             wide = await tab.run("return await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)")
             assert wide <= 0, view
+        await tab.run("await page.goto(url)", url=server.url("/#live"))
+        assert await tab.run(f"return await page.evaluate({CRAMPED})") == 0
         back = await tab.run("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
         shade = sum(int(part) for part in back.removeprefix("rgb(").removesuffix(")").split(","))
         assert (shade < 3 * 60) == (options.get("colorScheme") == "dark")
