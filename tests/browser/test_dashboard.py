@@ -265,11 +265,16 @@ async def test_it_fits_a_phone_in_light_and_in_dark(browser: Browser, options: d
         await tab.run(PLAY)
         await tab.run(MOVES)
         await tab.run("await page.getByRole('button', { name: 'Close' }).click()")
+        wide = "return await page.evaluate(() => document.documentElement.scrollWidth - screen.width)"
         for view in ("live", "relays", "channels", "playlists"):
             show = "await page.goto(url); await page.locator('#' + view).waitFor()"
             await tab.run(show, url=server.url(f"/#{view}"), view=view)
-            wide = await tab.run("return await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)")
-            assert wide <= 0, view
+            assert await tab.run(wide) <= 0, view
+        await tab.run("await page.goto(url)", url=server.url("/docs"))
+        await tab.run(
+            "await page.evaluate(() => document.querySelectorAll('details').forEach((each) => (each.open = true)))"
+        )
+        assert await tab.run(wide) <= 0
         await tab.run("await page.goto(url)", url=server.url("/#live"))
         assert await tab.run(f"return await page.evaluate({CRAMPED})") == 0
         back = await tab.run("return await page.evaluate(() => getComputedStyle(document.body).backgroundColor)")
