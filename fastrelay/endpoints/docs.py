@@ -24,7 +24,8 @@ summary code { font-weight: 600; overflow-wrap: anywhere; } summary span { flex:
 .who { flex: 0 0 auto; font-size: .8rem; border: 1px solid var(--line); border-radius: 1rem; padding: 0 .6rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); }
-@media (max-width: 40rem) { th, td { overflow-wrap: anywhere; padding-right: .4rem; font-size: .9rem; } }
+@media (max-width: 40rem) { table { display: block; overflow-x: auto; font-size: .84rem; }
+  th, td { padding-right: .5rem; } }
 th { font-weight: 600; } code, pre { font: .9em/1.45 ui-monospace, monospace; }
 pre { background: var(--soft); padding: .6rem .8rem; overflow-x: auto; border-radius: .3rem; }
 :focus-visible { outline: 2px solid var(--get); outline-offset: 2px; }
