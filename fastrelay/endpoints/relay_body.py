@@ -113,7 +113,7 @@ def check_source_url(text: str, check_address: CheckAddress) -> None:
     An address that stands in the URL is checked at once, a name when it is dialled: only then it is known where it
     leads.
     """
-    source = parse_source_url(text)
+    source = parse_source_url(text, _SCHEMES)
     if source.scheme not in _SCHEMES:
         raise ValueError(f"{source.scheme}: sources can only be declared in the server's configuration file")
     parts = urlsplit(source.url)

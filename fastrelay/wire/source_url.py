@@ -5,6 +5,7 @@ A source URL is an ordinary URL, for HTTP with the header suffix that IPTV lists
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -42,8 +43,8 @@ class SourceUrl:
         return f"SourceUrl({redact(self.url)!r}, headers={[name for name, _ in self.headers]!r})"
 
 
-def parse_source_url(text: str) -> SourceUrl:
-    """Check and take apart a source URL.
+def parse_source_url(text: str, offered: Iterable[str] = SCHEMES) -> SourceUrl:
+    """Check and take apart a source URL; `offered` are the schemes that a refusal of another one names.
 
     Raises ValueError with a text for people that never repeats the URL (it may hold credentials).
     """
@@ -54,10 +55,10 @@ def parse_source_url(text: str) -> SourceUrl:
         raise ValueError("a source URL cannot contain control characters or line breaks")
     match = _SCHEME.match(text)
     if match is None:
-        raise ValueError(f"expected a URL beginning with one of {_schemes()}")
+        raise ValueError(f"expected a URL beginning with one of {_named(offered)}")
     scheme = match[1].lower()
     if scheme not in SCHEMES:
-        raise ValueError(f"the scheme {scheme!r} is not supported, expected one of {_schemes()}")
+        raise ValueError(f"the scheme {scheme!r} is not supported, expected one of {_named(offered)}")
     rest = text[match.end() :]
     if scheme == "exec":
         return _exec(rest)
@@ -74,8 +75,8 @@ def parse_source_url(text: str) -> SourceUrl:
     return SourceUrl(scheme, f"{scheme}:{rest.rstrip(' ')}", _headers(suffix))
 
 
-def _schemes() -> str:
-    return ", ".join(f"{scheme}:" if scheme == "exec" else f"{scheme}://" for scheme in SCHEMES)
+def _named(schemes: Iterable[str]) -> str:
+    return ", ".join(f"{scheme}:" if scheme == "exec" else f"{scheme}://" for scheme in schemes)
 
 
 def _exec(command: str) -> SourceUrl:

@@ -261,6 +261,12 @@ async def test_no_mistake_repeats_a_credential(api: Api) -> None:
         assert "hunter2" not in json.dumps(answer)
 
 
+@pytest.mark.parametrize("url", ["ftp://a/", "a.ts"])
+async def test_only_schemes_that_the_api_takes_are_offered(api: Api, url: str) -> None:
+    _, answer, _ = await api.ask("POST", "/api/relays", sources(url))
+    assert answer["error"]["message"].endswith("one of http://, https://, udp://, rtp://")
+
+
 async def test_the_id_in_a_put_must_be_its_own(api: Api) -> None:
     _, made, _ = await api.ask("POST", "/api/relays", NEWS)
     status, answer, _ = await api.ask("PUT", f"/api/relays/{made['id']}", {**NEWS, "id": made["id"] + 1})
