@@ -2,7 +2,7 @@
 //   tell.failed(message, again)   it stopped; `again`: seconds until it is worth another try, or null
 //   tell.note(message)            it goes on, but the viewer should know
 // and has stats() → { latency, bitrate } (seconds, bits per second; null where unknown) and destroy().
-import { errorOf, UNREACHABLE } from './api.js';
+import { authorization, errorOf, UNREACHABLE } from './api.js';
 
 const WORKER = '/web/vendor/hls.worker.js';
 const START_MAX = 40_000; // ms; the server answers within streams.start_timeout
@@ -44,7 +44,9 @@ export async function playHls(video, url, tell) {
 
 function withHlsJs(Hls, video, url, tell) {
   const start = { maxTimeToFirstByteMs: START_MAX, maxLoadTimeMs: START_MAX, timeoutRetry: null, errorRetry: null };
-  const hls = new Hls({ workerPath: WORKER, backBufferLength: 30, manifestLoadPolicy: { default: start }, playlistLoadPolicy: {
+  // Who has signed in may watch as well.
+  const xhrSetup = (request) => Object.entries(authorization()).forEach(([name, value]) => request.setRequestHeader(name, value));
+  const hls = new Hls({ xhrSetup, workerPath: WORKER, backBufferLength: 30, manifestLoadPolicy: { default: start }, playlistLoadPolicy: {
     default: { ...start, timeoutRetry: { maxNumRetry: 2, retryDelayMs: 0, maxRetryDelayMs: 0 }, errorRetry: { maxNumRetry: 4, retryDelayMs: 1000, maxRetryDelayMs: 4000 } },
   } });
   let bitrate = null;
@@ -94,7 +96,7 @@ export async function playTs(video, url, tell) {
   if (!mpegts) throw new MissingPlayer('mpegts.js is not installed on the server: only HLS can be played here.');
   if (!mpegts.isSupported()) throw new MissingPlayer('This browser cannot play MPEG-TS.');
   mpegts.LoggingControl.enableAll = false;
-  const player = mpegts.createPlayer({ type: 'mpegts', isLive: true, url: new URL(url, location.href).href }, { enableStashBuffer: false });
+  const player = mpegts.createPlayer({ type: 'mpegts', isLive: true, url: new URL(url, location.href).href }, { enableStashBuffer: false, headers: authorization() });
   let bitrate = null;
   player.on(mpegts.Events.STATISTICS_INFO, ({ speed }) => {
     bitrate = speed ? 8000 * speed : bitrate;
@@ -110,7 +112,7 @@ export async function playTs(video, url, tell) {
 async function explain(url, tell) {
   const asking = new AbortController();
   try {
-    const response = await fetch(url, { signal: asking.signal });
+    const response = await fetch(url, { headers: authorization(), signal: asking.signal });
     const error = response.ok ? null : await errorOf(response);
     const again = FINAL.has(error?.status) ? null : AGAIN;
     tell.failed(error?.message ?? 'This browser cannot play the stream.', again, error?.status);

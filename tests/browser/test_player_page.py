@@ -143,6 +143,18 @@ async def test_a_stream_token_in_the_page_s_address_is_carried_on(browser: Brows
         assert shown == server.url("/stream/demo/hls?token=seen-only-by-me")
 
 
+async def test_who_has_signed_in_may_watch(browser: Browser) -> None:
+    config = {**demo(), "auth": {"stream_token": "seen-only-by-me", "admin_token": "for-the-operator"}}
+    async with watching(browser, config, "/livez") as (server, tab):
+        signed = "await page.evaluate(() => sessionStorage.setItem('fastrelay.admin_token', 'for-the-operator'))"
+        await tab.run(signed)
+        await tab.run("await page.goto(url)", url=server.url("/watch/demo"))
+        await tab.run(MOVES)
+        await tab.run("await page.getByRole('button', { name: 'MPEG-TS' }).click()")
+        await server.wait_status("demo", lambda status: status["clients_ts"] == 1)
+        await tab.run(MOVES)
+
+
 async def test_the_embedded_view_plays_in_a_frame_and_the_page_does_not(browser: Browser) -> None:
     framing = """
     const body = '<iframe src="/watch/demo?embed" width="640"></iframe><iframe src="/watch/demo"></iframe>';
