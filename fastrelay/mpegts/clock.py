@@ -10,10 +10,12 @@ MAX_STEP = 10 * TICKS_PER_SECOND
 MAX_BACK = TICKS_PER_SECOND
 """A longer step back is another time line; a shorter one is reordering, or a muxer's jitter."""
 
-
 SILENCE = 5.0
 """Seconds without a stamp of the main stream after which another one stands in for it. Some segments have all of their
 sound in front of their pictures, and a picture may stand for some seconds: neither is silence."""
+
+HOLE = 2.0
+"""Seconds that no PES packet of sound lasts: a longer step from one to the next is a hole in it."""
 
 
 def ticks_between(earlier: int, later: int) -> int:
@@ -89,7 +91,11 @@ class ProgramClock:
 
     def stand_in(self, value: int) -> None:
         """Take the next stamp of the stream that stands in; it changes nothing while the main one is heard."""
+        before = self._other.seconds
         self._other.tick(value)
+        if self._other.seconds - before > HOLE:
+            # Nothing was heard of either: this tells nothing about the main one, which may have taken the same step.
+            self._heard += self._other.seconds - before
         silent = self._other.seconds - self._heard
         if silent > SILENCE:
             self.seconds = max(self.seconds, self.main_seconds + silent)

@@ -1,4 +1,4 @@
-"""Time stamps that jump with nothing that announces it: where segments end then."""
+"""Time stamps that jump, or leave something out, with nothing that announces it: where segments end then."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from fastrelay.hls.segmenter import JUMPS_AT_ONCE, Cut
 from fastrelay.mpegts.timeline import timeline
-from tests.hls.test_segmenter import Stream
-from tests.mpegts.build import VIDEO
+from tests.hls.test_segmenter import KEY, Stream
+from tests.mpegts.build import H264_P, VIDEO
 
 
 @pytest.mark.parametrize("seconds", [1000, -500, 70_000, -70_000, -1.5])
@@ -59,6 +59,19 @@ def test_stamps_that_jump_all_the_time_make_no_more_segments_than_there_are_seco
         stream.gop(2).jump(1000 if number % 2 else -3000)
     stream.run()
     assert len(stream.cuts) <= 80 / 2 + JUMPS_AT_ONCE
+
+
+def test_behind_a_hole_in_pictures_and_sound_segments_are_what_they_were() -> None:
+    stream = Stream()
+    for _ in range(4):
+        stream.sounding(KEY, *[H264_P] * 49)
+    stream.jump(7)
+    for _ in range(11):
+        stream.sounding(KEY, *[H264_P] * 49)
+    stream.run()
+    assert stream.durations[0] == 4.0
+    assert stream.durations[-4:] == [4.0] * 4
+    assert all(cut.start.random_access for cut in stream.cuts)
 
 
 def jumps_inside(stream: Stream, cut: Cut) -> int:

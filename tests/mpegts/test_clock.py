@@ -102,3 +102,19 @@ def test_sound_in_front_of_its_pictures_does_not_count_twice() -> None:
     parts = [(which, at, at + 8.0) for at in (0.0, 8.0, 16.0) for which in ("other", "main")]
     made = program(*parts)
     assert (made.seconds, made.main_seconds) == (pytest.approx(24, abs=0.3), pytest.approx(23.9))
+
+
+@pytest.mark.parametrize("first", ["main", "other"])
+@pytest.mark.parametrize("hole", [6.0, 9.0])
+def test_a_hole_in_all_streams_is_no_silence_of_the_main_one(first: str, hole: float) -> None:
+    """The bytes of some seconds are missing: pictures and sound both go on that much later."""
+    made = program(("both", 0, 10))
+    back = 10 + hole
+    for tenth in range(round(10 * back), round(10 * back) + 20):
+        for which in (first, "other" if first == "main" else "main"):
+            if which == "main":
+                made.tick(9_000 * tenth)
+            else:
+                made.stand_in((9_000 * tenth - 500_000_000) % WRAP)
+        assert made.seconds == pytest.approx(tenth / 10, abs=0.15)
+        assert made.main_seconds == pytest.approx(made.seconds)
