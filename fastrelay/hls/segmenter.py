@@ -97,6 +97,8 @@ class Segmenter:
         self._open: Point | None = None
         self._last: Point | None = None
         """The last random-access point of the open segment, its start included."""
+        self._stamped: Point | None = None
+        """The last one, or cut, that tells whether the stamps of the next one have jumped."""
         self._switches: deque[int] = deque()
         self._borders = Borders()
         self._seen = -1
@@ -168,6 +170,7 @@ class Segmenter:
             if self._open.random_access:
                 # Nothing can be cut between the start of all and its first picture.
                 self._last = self._open
+        self._stamped = self._last
 
     def _start_of_all(self, point: Point) -> Point:
         """The beginning of a stream whose first random-access point is `point`."""
@@ -195,6 +198,8 @@ class Segmenter:
             self._cut(point)
         else:
             self._last = point
+        if point.dts is not None:
+            self._stamped = point
 
     def _switch(self, position: int) -> None:
         if self._open is not None:
@@ -232,9 +237,8 @@ class Segmenter:
 
     def _has_jumped(self, point: Point) -> bool:
         """Whether the stamps jumped on the way from the last random-access point, with nothing that announced it."""
-        last = self._last
-        assert last is not None
-        if last.dts is None or point.dts is None:
+        last = self._stamped
+        if last is None or last.dts is None or point.dts is None:
             return False
         stamped = ticks_between(last.dts, point.dts) / TICKS_PER_SECOND
         return abs(stamped - (point.seconds - last.seconds)) > JUMP
@@ -266,6 +270,8 @@ class Segmenter:
         assert start is not None
         self._end(point.position, self._distance(point) if duration is None else duration)
         self._open = self._last = point
+        if point.dts is not None or not point.random_access:
+            self._stamped = point
 
     def _end(self, position: int, duration: float) -> None:
         assert self._open is not None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fastrelay.hls.segmenter import JUMPS_AT_ONCE, Cut
 from fastrelay.mpegts.timeline import timeline
 from tests.hls.test_segmenter import KEY, Stream
-from tests.mpegts.build import H264_P, VIDEO
+from tests.mpegts.build import AAC, AUDIO, H264_P, VIDEO, Channel, pes, pes_packets
 
 
 @pytest.mark.parametrize("seconds", [1000, -500, 70_000, -70_000, -1.5])
@@ -50,6 +50,25 @@ def test_two_jumps_soon_after_each_other_are_two_discontinuities() -> None:
     stream.gop(100).gop(50).jump(1000).gop(25).jump(1000).gop(100).gop(100).run()
     assert stream.durations == [4.0, 2.0, 1.0, 4.0]
     assert [cut.start.discontinuity for cut in stream.cuts] == [False, False, True, True]
+
+
+def test_a_jump_behind_sound_without_a_stamp() -> None:
+    """Each frame of sound is a random-access point, but only every other one has a stamp."""
+    stream = Stream(channel=Channel((AUDIO, AAC)))
+
+    def sound(frames: int) -> None:
+        for _ in range(frames // 2):
+            stream.data += stream.channel.unit(b"x" * 100, AUDIO)
+            stream.data += pes_packets(AUDIO, pes(b"x" * 100), stream.channel.counters)
+            stream.jump(0.04)
+
+    sound(150)
+    at = len(stream.data)
+    stream.jump(1000)
+    sound(250)
+    stream.run()
+    assert stream.durations == pytest.approx([4.0, 2.0, 4.0, 4.0], abs=0.05)
+    assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [at]
 
 
 def test_stamps_that_jump_all_the_time_make_no_more_segments_than_there_are_seconds() -> None:
