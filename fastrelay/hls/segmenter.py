@@ -191,7 +191,8 @@ class Segmenter:
         self._longest_interval = max(self._longest_interval, interval)
         if point.position == self._open.position:
             # A segment that had to be cut before this was known to be a random-access point.
-            self._open = self._last = replace(point, discontinuity=self._open.discontinuity)
+            broken = self._open.discontinuity or point.tables.tracks != self._open.tables.tracks
+            self._open = self._last = replace(point, discontinuity=broken)
         elif point.tables.tracks != self._open.tables.tracks:
             self._cut(replace(point, discontinuity=True))
         elif self._ends_segment(point, interval):

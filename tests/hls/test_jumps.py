@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fastrelay.hls.segmenter import JUMPS_AT_ONCE, Cut
 from fastrelay.mpegts.timeline import timeline
 from tests.hls.test_segmenter import KEY, Stream
-from tests.mpegts.build import AAC, AUDIO, H264_P, VIDEO, Channel, pes, pes_packets
+from tests.mpegts.build import AAC, AUDIO, H264, H264_P, VIDEO, Channel, pes, pes_packets
 
 
 @pytest.mark.parametrize("seconds", [1000, -500, 70_000, -70_000, -1.5])
@@ -91,6 +91,21 @@ def test_behind_a_hole_in_pictures_and_sound_segments_are_what_they_were() -> No
     assert stream.durations[0] == 4.0
     assert stream.durations[-4:] == [4.0] * 4
     assert all(cut.start.random_access for cut in stream.cuts)
+
+
+def test_other_tracks_behind_a_hole_are_a_discontinuity() -> None:
+    """Though the segment before had to end because it became too long."""
+    stream = Stream()
+    stream.gop(100).gop(50)
+    stream.channel.streams = ((VIDEO + 8, H264), (AUDIO, AAC))
+    stream.data += stream.channel.pat() + stream.channel.pmt(version=1)
+    at = len(stream.data)
+    stream.jump(7)
+    for picture in [KEY, *[H264_P] * 99, KEY]:
+        stream.data += stream.channel.unit(picture, VIDEO + 8)
+    stream.run()
+    assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [at]
+    assert stream.durations[-1] == 4.0
 
 
 def jumps_inside(stream: Stream, cut: Cut) -> int:
