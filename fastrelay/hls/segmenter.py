@@ -3,9 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from math import ceil, inf
+from math import ceil
 
 from fastrelay.hls.borders import Borders
+from fastrelay.hls.jumps import Jumps
 from fastrelay.hls.tables import Tables, read_tables
 from fastrelay.mpegts.access import Mark
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, ticks_between
@@ -33,12 +34,6 @@ NEARLY = 0.02
 
 JUMP = 0.5
 """Seconds by which stamps and media time may part between two key frames before that is a jump."""
-
-JUMPS_APART = 2.0
-"""Seconds. A jump may make two segments; where stamps jump more often all the time, not every jump is a border."""
-
-JUMPS_AT_ONCE = 8
-"""So many jumps may come closer together than that and each is a border: a splice is seldom one alone."""
 
 HOLE = 2.0
 """Seconds without a picture that are not told as duration where a segment would become too long with them."""
@@ -102,8 +97,7 @@ class Segmenter:
         self._switches: deque[int] = deque()
         self._borders = Borders()
         self._seen = -1
-        self._jumps_used = -inf
-        """Media time up to which the jumps that were cut at have used up what they may: JUMPS_APART each."""
+        self._jumps = Jumps(self._least)
         self._step = 0.0
         """Seconds from one access unit to the next, as the first segment had them."""
         self._cuts: list[Cut] = []
@@ -184,7 +178,7 @@ class Segmenter:
     def _go_on(self, point: Point) -> None:
         """A random-access point in the open segment."""
         assert self._open is not None and self._last is not None
-        while self._has_jumped(point) and self._may_cut_at_jump(point):
+        while self._has_jumped(point) and self._jumps.take(point.seconds):
             self._cut_at_jump(point)
         self._keep_limit(point.position, point.seconds, PACKET_SIZE)
         interval = point.seconds - self._last.seconds
@@ -244,15 +238,6 @@ class Segmenter:
         stamped = ticks_between(last.dts, point.dts) / TICKS_PER_SECOND
         return abs(stamped - (point.seconds - last.seconds)) > JUMP
 
-    def _may_cut_at_jump(self, point: Point) -> bool:
-        """Media sequences count from the Unix time, so segments must not be short for long. Counts as a jump if so."""
-        apart = JUMPS_APART * self._least
-        used = max(self._jumps_used, point.seconds - JUMPS_AT_ONCE * apart) + apart
-        if used > point.seconds:
-            return False
-        self._jumps_used = used
-        return True
-
     def _distance(self, point: Point) -> float:
         """Seconds from the start of the open segment, by the stamps of both where they are on one time line."""
         start = self._open
@@ -289,6 +274,9 @@ class Segmenter:
         `more`: so many bytes beyond the end are there to be looked at, the access unit that begins at it.
         """
         while (start := self._open) is not None and seconds - start.seconds > self._limit + ROUNDS_DOWN:
+            if start.position >= end:
+                # It begins there: what made it seem long lies before it.
+                return
             if self._last is not None and self._last.position > start.position:
                 self._cut(self._last)
             elif not self._cut_between(end + more):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrelay.hls.segmenter import JUMPS_AT_ONCE, Cut
+from fastrelay.hls.jumps import JUMPS_AT_ONCE
+from fastrelay.hls.segmenter import Cut
 from fastrelay.mpegts.timeline import timeline
 from tests.hls.test_segmenter import KEY, Stream
 from tests.mpegts.build import AAC, AUDIO, H264, H264_P, VIDEO, Channel, pes, pes_packets
@@ -105,6 +106,20 @@ def test_other_tracks_behind_a_hole_are_a_discontinuity() -> None:
         stream.data += stream.channel.unit(picture, VIDEO + 8)
     stream.run()
     assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [at]
+    assert stream.durations[-1] == 4.0
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 5000])
+@pytest.mark.parametrize("silent", [9.0, 12.0, 30.0])
+def test_no_segment_is_empty_where_pictures_return_after_a_long_silence(silent: float, chunk: int) -> None:
+    stream = Stream(chunk=chunk)
+    for _ in range(3):
+        stream.sounding(KEY, *[H264_P] * 49)
+    stream.sounding(*[b""] * round(25 * silent))
+    for _ in range(4):
+        stream.sounding(KEY, *[H264_P] * 49)
+    stream.run()
+    assert all(cut.start.position < cut.end for cut in stream.cuts)
     assert stream.durations[-1] == 4.0
 
 
