@@ -236,7 +236,9 @@ class Segmenter:
         if last is None or last.dts is None or point.dts is None:
             return False
         stamped = ticks_between(last.dts, point.dts) / TICKS_PER_SECOND
-        return abs(stamped - (point.seconds - last.seconds)) > JUMP
+        # How long the pictures were silent says the sound, which is not interleaved the same before and after.
+        most = HOLE if self._open is not None and self._open.by_stand_in else JUMP
+        return abs(stamped - (point.seconds - last.seconds)) > most
 
     def _distance(self, point: Point) -> float:
         """Seconds from the start of the open segment, by the stamps of both where they are on one time line."""
@@ -256,7 +258,7 @@ class Segmenter:
         assert start is not None
         self._end(point.position, self._distance(point) if duration is None else duration)
         self._open = self._last = point
-        if point.dts is not None or not point.random_access:
+        if point.dts is not None or not (point.random_access or point.by_stand_in):
             self._stamped = point
 
     def _end(self, position: int, duration: float) -> None:

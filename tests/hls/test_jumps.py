@@ -123,6 +123,21 @@ def test_no_segment_is_empty_where_pictures_return_after_a_long_silence(silent: 
     assert stream.durations[-1] == 4.0
 
 
+@pytest.mark.parametrize("jump", [-1000.0, 5.0, 1000.0])
+def test_pictures_that_return_from_a_silence_on_another_time_line_are_a_discontinuity(jump: float) -> None:
+    stream = Stream()
+    for _ in range(5):
+        stream.sounding(KEY, *[H264_P] * 49)
+    stream.sounding(*[b""] * 300)
+    at = len(stream.data)
+    # The sound stays on its own.
+    stream.jump(jump).sounding(KEY, *[H264_P] * 49, ahead=-jump)
+    for _ in range(4):
+        stream.sounding(KEY, *[H264_P] * 49, ahead=-jump)
+    stream.run()
+    assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [at]
+
+
 def jumps_inside(stream: Stream, cut: Cut) -> int:
     return sum(moment.jumped for moment in timeline(stream.data[cut.start.position : cut.end], VIDEO))
 
