@@ -91,7 +91,9 @@ def _audio_codec(codec: Codec, unit: bytes) -> str | None:
 
 def _read_video(codec: Codec, unit: bytes) -> tuple[VideoHeader | None, bool]:
     read = _VIDEO.get(codec.name)
-    return read(_units(unit)) if read else (None, False)
+    header, closed = read(_units(unit)) if read else (None, False)
+    # What stands in front of the first start code is the end of the picture before, which then lacks it.
+    return header, closed and not unit.partition(_START_CODE)[0].strip(b"\x00")
 
 
 def _units(unit: bytes) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from fastrelay.mpegts.parameter_sets import VideoHeader, parse_h264_sps, parse_h
 from fastrelay.mpegts.pids import pids_of
 from tests.kit.clips import clip, ffprobe
 from tests.media import media
+from tests.mpegts.build import H264, H264_IDR, H264_PPS, H264_SPS, VIDEO, Channel
 
 RECIPES = {
     "h264-cropped": ("-s 322x182 -r 30000/1001 -c:v libx264 -pix_fmt yuv420p -c:a aac", "mp4a.40.2"),
@@ -109,6 +110,17 @@ def test_open_and_closed_groups_of_pictures(folder: Path) -> None:
     assert made("hevc-closed", f"-c:v libx265 -x265-params log-level=0:open-gop=0:{gop}").independent
     assert not made("mpeg2-open", "-c:v mpeg2video -bf 2 -g 12 -sc_threshold 1000000000").independent
     assert made("mpeg2-closed", "-c:v mpeg2video -bf 2 -g 12 -flags +cgop -sc_threshold 1000000000").independent
+
+
+@pytest.mark.parametrize(("before", "independent"), [(b"", True), (b"\x00\x00", True), (b"\xda\x11", False)])
+def test_a_key_frame_behind_the_end_of_another_picture_is_not_on_its_own(before: bytes, independent: bool) -> None:
+    """The segment before lacks that end."""
+    channel = Channel((VIDEO, H264))
+    scanner = Scanner()
+    scanner.scan(channel.tables(), 0)
+    assert scanner.program is not None
+    data = channel.unit(before + H264_SPS + H264_PPS + H264_IDR)
+    assert read_opening(data, pids_of(data), scanner.program).independent is independent
 
 
 def test_a_stream_that_cannot_be_named_leaves_all_unnamed() -> None:
