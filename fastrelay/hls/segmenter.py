@@ -297,7 +297,7 @@ class Segmenter:
         limit = self._limit
         late = next((index for index, moment in enumerate(moments) if moment.seconds > limit or moment.jumped), None)
         index = len(moments) - 1 if late is None else late - 1
-        jumped = late is not None and moments[late].jumped
+        jumped = late is not None and moments[late].jumped and not self._is_heard(moments[index], moments[late])
         if (index <= 0 or start.by_stand_in) and not jumped and self._cut_by_stand_in(end):
             return True
         if late is not None and (index == 0 or jumped or self._is_hole(moments[index], moments[late])):
@@ -320,10 +320,12 @@ class Segmenter:
 
     def _is_hole(self, before: Moment, after: Moment) -> bool:
         """Whether nothing is heard, either, between two pictures that are far apart."""
-        if after.seconds - before.seconds <= HOLE:
-            return False
-        heard = [moment for moment in self._stand_in(after.offset) if moment.offset > before.offset]
-        return not heard or heard[-1].seconds - heard[0].seconds <= HOLE
+        return after.seconds - before.seconds > HOLE and not self._is_heard(before, after)
+
+    def _is_heard(self, before: Moment, after: Moment) -> bool:
+        """Whether the sound goes on between two pictures for so long that what looks like a jump is a silence."""
+        heard = [moment.seconds for moment in self._stand_in(after.offset) if moment.offset > before.offset]
+        return bool(heard) and heard[-1] - heard[0] > HOLE
 
     def _cut_at_jump(self, point: Point) -> None:
         """Cut at the access unit whose stamp jumped, somewhere behind the start and no later than `point`.
@@ -337,6 +339,8 @@ class Segmenter:
         if jump is None:
             # Another stream's stamps: there is no telling where on the way they took over.
             self._cut(replace(point, discontinuity=True))
+            return
+        if self._is_heard(moments[jump - 1], moments[jump]):
             return
         at = point if moments[jump].offset == point.position else self._point(moments[jump])
         self._cut(replace(at, discontinuity=True), moments[jump - 1].seconds + self._step_of(moments[:jump]))

@@ -8,7 +8,11 @@ import pytest
 
 from fastrelay.errors import FormatError
 from fastrelay.hls.cut import Cutter
+from fastrelay.mpegts.timeline import timeline
 from tests.kit.clips import clip, ffmpeg_decode
+from tests.mpegts.build import AUDIO, H264_IDR, H264_P, H264_PPS, H264_SPS, Channel
+
+KEY = H264_SPS + H264_PPS + H264_IDR
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -52,3 +56,26 @@ def test_how_the_file_is_read_makes_no_difference() -> None:
         cutter.finish()
         made.append([entry.segment for entry in cutter.store.listed])
     assert made[0] == made[1] == made[2]
+
+
+def gop(channel: Channel, *, pictured: bool = True) -> bytes:
+    """A second of pictures with their sound, or of sound alone."""
+    made = channel.tables()
+    for number in range(25):
+        if pictured:
+            made += channel.unit(H264_P if number else KEY)
+            channel.time -= 3_600
+        made += channel.unit(b"x" * 100, AUDIO)
+    return made
+
+
+def test_a_silence_of_the_pictures_that_lies_in_one_piece_of_the_file() -> None:
+    channel = Channel()
+    cutter = Cutter(4.0)
+    cutter.feed(b"".join(gop(channel, pictured=not 6 <= second < 26) for second in range(34)))
+    cutter.finish()
+    segments = [entry.segment for entry in cutter.store.listed]
+    assert sum(segment.duration for segment in segments) == pytest.approx(34.0, abs=0.05)
+    for segment in segments:
+        assert len(timeline(segment.data, AUDIO)) == pytest.approx(25 * segment.duration, abs=2)
+    assert not any(segment.discontinuity for segment in segments)

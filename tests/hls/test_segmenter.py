@@ -380,6 +380,22 @@ def test_sound_goes_on_where_the_pictures_stop_and_durations_stay_true(silent: f
     assert told == pytest.approx((last.dts - began) / SECOND, abs=0.15)
 
 
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+@pytest.mark.parametrize("chunk", [10, 1 << 20])
+def test_a_silence_that_is_told_when_it_is_over_is_no_jump(chunk: int, shift: float) -> None:
+    """Who watches late is told all that the ring holds at once. The sound may come `shift` seconds earlier since."""
+    stream = Stream(chunk=chunk)
+    for _ in range(6):
+        stream.sounding(KEY, *[H264_P] * 24)
+    stream.sounding(*[b""] * 250).sounding(*[b""] * 250, ahead=shift)
+    for _ in range(9):
+        stream.sounding(KEY, *[H264_P] * 24, ahead=shift)
+    stream.finish()
+    assert all(cut.end - cut.start.position >= 20 * 188 * cut.duration for cut in stream.cuts)
+    assert sum(stream.durations) == pytest.approx(35 + shift, abs=0.1)
+    assert not any(cut.start.discontinuity for cut in stream.cuts)
+
+
 def test_where_a_switch_comes_while_only_sound_goes_on_its_time_is_told() -> None:
     stream = Stream()
     stream.sounding(KEY, *[H264_P] * 24, *[b""] * 120).run()
