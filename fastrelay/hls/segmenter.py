@@ -12,10 +12,10 @@ from fastrelay.mpegts.access import Mark
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, ticks_between
 from fastrelay.mpegts.codecs import codec_of
 from fastrelay.mpegts.packet import PACKET_SIZE
-from fastrelay.mpegts.pids import pids_of
+from fastrelay.mpegts.pids import has_payload
 from fastrelay.mpegts.programs import main_stream, stand_in_stream
 from fastrelay.mpegts.psi import ElementaryStream
-from fastrelay.mpegts.timeline import Moment, last_step, timeline, usual_step
+from fastrelay.mpegts.timeline import Moment, last_step, timeline, usual_size, usual_step
 
 STRETCH = 1.5
 """TARGETDURATION over the segment duration: room for key frames that do not come on the second."""
@@ -100,6 +100,8 @@ class Segmenter:
         self._jumps = Jumps(self._least)
         self._step = 0.0
         """Seconds from one access unit to the next, as the first segment had them."""
+        self._size = 0.0
+        """Packets of an access unit, likewise."""
         self._cuts: list[Cut] = []
 
     @property
@@ -169,7 +171,7 @@ class Segmenter:
     def _start_of_all(self, point: Point) -> Point:
         """The beginning of a stream whose first random-access point is `point`."""
         main = main_stream(point.tables.program)
-        if main is None or main.pid not in pids_of(self._read(0, point.position)):
+        if main is None or not has_payload(self._read(0, point.position), main.pid):
             return replace(point, position=0)
         before = self._moments(0, point.position + PACKET_SIZE)
         seconds = point.seconds - (before[-1].seconds if before else 0.0)
@@ -267,8 +269,14 @@ class Segmenter:
             self.target = max(self._target_now(), ceil(duration - ROUNDS_DOWN))
         self._cuts.append(Cut(self._open, position, min(max(duration, 0.001), self.target + ROUNDS_DOWN)))
         if not self._step:
-            self._step = usual_step(self._moments(self._open.position, position))
+            self._learn_steps(self._open, position)
         self._open = self._last = None
+
+    def _learn_steps(self, start: Point, end: int) -> None:
+        main, moments = main_stream(start.tables.program), self._moments(start.position, end)
+        if main is not None and moments:
+            self._step = usual_step(moments)
+            self._size = usual_size(self._read(moments[0].offset, end), main.pid, moments)
 
     def _keep_limit(self, end: int, seconds: float, more: int = 0) -> None:
         """Cut somewhere before `end`, where media time is `seconds`, as often as segments would become too long.
@@ -367,7 +375,7 @@ class Segmenter:
         if main is None or not moments or codec_of(main).kind == "video":
             return step
         start = moments[0].offset
-        return last_step(self._read(start, end), main.pid, moments, step)
+        return last_step(self._read(start, end), main.pid, moments, step, self._size)
 
     def _moments(self, start: int, end: int) -> list[Moment]:
         """The access units of the main stream that begin in [start, end); reads all of these bytes."""

@@ -27,6 +27,11 @@ def positions(pids: tuple[int, ...], pid: int) -> Iterator[int]:
         yield at
 
 
+def has_payload(packets: Buffer, pid: int) -> bool:
+    """Whether one of these packets carries something for this PID, and not only the clock."""
+    return any(packets[at * PACKET_SIZE + 3] & 0x10 for at in positions(pids_of(packets), pid))
+
+
 def with_pids(packets: bytearray, pids: Sequence[int]) -> None:
     """Give each of the whole packets its PID of `pids`."""
     flags = packets[1::PACKET_SIZE]

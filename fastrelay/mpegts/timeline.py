@@ -54,14 +54,22 @@ def usual_step(moments: list[Moment]) -> float:
     return max(0, steps.most_common(1)[0][0]) / TICKS_PER_SECOND if steps else 0.0
 
 
-def last_step(packets: bytes, pid: int, moments: list[Moment], step: float) -> float:
+def usual_size(packets: bytes, pid: int, moments: list[Moment]) -> float:
+    """Packets of one access unit, on average over whole ones; `packets` are those from the first moment on."""
+    return pids_of(packets).count(pid) / len(moments) if moments else 0.0
+
+
+def last_step(packets: bytes, pid: int, moments: list[Moment], step: float, size: float = 0.0) -> float:
     """Seconds that the last of the moments lasts, at most `step`; `packets` are those from the first moment on.
 
     For audio. Its PES packets hold several frames, and where a stream ends the last one often fewer than the others: it
-    lasts as long as its bytes do at the rate of those before.
+    lasts as long as its bytes do at the rate of those before, or, where there are none, of access units of `size`
+    packets each.
     """
     seconds = moments[-1].seconds - moments[0].seconds
     split = (moments[-1].offset - moments[0].offset) // PACKET_SIZE
     pids = pids_of(packets)
-    before = pids[:split].count(pid)
-    return min(step, pids[split:].count(pid) * seconds / before) if before and seconds > 0 else step
+    before: float = pids[:split].count(pid)
+    if not (before and seconds > 0):
+        before, seconds = size, step
+    return min(step, pids[split:].count(pid) * seconds / before) if before else step

@@ -10,7 +10,7 @@ from fastrelay.errors import FormatError
 from fastrelay.hls.cut import Cutter
 from fastrelay.mpegts.timeline import timeline
 from tests.kit.clips import clip, ffmpeg_decode
-from tests.mpegts.build import AUDIO, H264_IDR, H264_P, H264_PPS, H264_SPS, Channel
+from tests.mpegts.build import AAC, AUDIO, H264_IDR, H264_P, H264_PPS, H264_SPS, VIDEO, Channel, packet
 
 KEY = H264_SPS + H264_PPS + H264_IDR
 
@@ -79,3 +79,23 @@ def test_a_silence_of_the_pictures_that_lies_in_one_piece_of_the_file() -> None:
     for segment in segments:
         assert len(timeline(segment.data, AUDIO)) == pytest.approx(25 * segment.duration, abs=2)
     assert not any(segment.discontinuity for segment in segments)
+
+
+@pytest.mark.parametrize(("payload", "independent"), [(b"", True), (b"the end of a picture", False)])
+def test_clock_packets_in_front_of_the_first_picture_take_nothing_from_it(payload: bytes, independent: bool) -> None:
+    channel = Channel()
+    clock = packet(VIDEO, payload, adaptation=b"\x10" + bytes(6))
+    cutter = Cutter(4.0)
+    cutter.feed(channel.tables() + clock + b"".join(gop(channel) for _ in range(9)))
+    cutter.finish()
+    assert cutter.store.independent is independent
+
+
+def test_a_last_segment_of_one_short_audio_packet() -> None:
+    channel = Channel((AUDIO, AAC))
+    cutter = Cutter(4.0)
+    cutter.feed(channel.tables() + b"".join(channel.unit(b"x" * 1500, AUDIO) for _ in range(100)))
+    cutter.feed(channel.unit(b"x" * 500, AUDIO))
+    cutter.finish()
+    # Three packets, where the others have nine.
+    assert [entry.segment.duration for entry in cutter.store.listed] == pytest.approx([4.0, 0.04 / 3])

@@ -3,7 +3,7 @@
 import pytest
 
 from fastrelay.mpegts.clock import WRAP
-from fastrelay.mpegts.timeline import last_step, timeline, usual_step
+from fastrelay.mpegts.timeline import last_step, timeline, usual_size, usual_step
 from tests.mpegts.build import AUDIO, H264_P, VIDEO, Channel, packet, pes
 
 
@@ -49,4 +49,9 @@ def test_the_last_access_unit_of_an_audio_stream_lasts_as_long_as_its_bytes() ->
     assert (whole, part) == (9, 3)
     assert last_step(data, AUDIO, moments, 0.04) == pytest.approx(0.04 * part / whole)
     assert last_step(data[: moments[-1].offset], AUDIO, moments[:-1], 0.04) == 0.04
-    assert last_step(data, AUDIO, moments[-1:], 0.04) == 0.04
+    alone = data[moments[-1].offset :]
+    assert last_step(alone, AUDIO, moments[-1:], 0.04) == 0.04
+    size = usual_size(data[: moments[-1].offset], AUDIO, moments[:-1])
+    assert size == whole
+    assert last_step(alone, AUDIO, moments[-1:], 0.04, size) == pytest.approx(0.04 * part / whole)
+    assert usual_size(b"", AUDIO, []) == 0.0
