@@ -355,6 +355,9 @@ class Segmenter:
 
     def _close(self, end: int) -> None:
         """The open segment ends at `end`, and no random-access point there tells when that is."""
+        if self._open is not None and self._open.position >= end:
+            # It was cut just here: nothing is in it.
+            self._open = self._last = None
         while (start := self._open) is not None:
             moments = self._moments(start.position, end)
             whole = (moments[-1].seconds if moments else 0.0) + self._last_step(moments, end)

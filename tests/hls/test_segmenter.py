@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fastrelay.hls.segmenter import Cut, Segmenter
 from fastrelay.mpegts.clock import WRAP
-from fastrelay.mpegts.marks import Scanner
+from fastrelay.mpegts.marks import Mark, Scanner
 from tests.mpegts.build import AAC, AUDIO, H264, H264_IDR, H264_P, H264_PPS, H264_SPS, VIDEO, Channel
 
 KEY = H264_SPS + H264_PPS + H264_IDR
@@ -223,6 +223,18 @@ def test_borders_within_pictures_are_of_no_use() -> None:
         stream.segmenter.border(len(stream.data))
         stream.pictures(15).gop(35).run()
     assert stream.durations == [4.0] * 4
+
+
+@pytest.mark.parametrize("how", ["end", "switch"])
+def test_no_segment_of_nothing_where_all_was_cut_already(how: str) -> None:
+    """Without stamps a segment is cut where the stream has come to; then it ends, or another source takes over."""
+    data = Channel().tables() * 20
+    segmenter = Segmenter(4.0, lambda start, end: data[start:end])
+    mark = Mark(0, 0.0, None, None, data[: 2 * 188])
+    assert [cut.end for cut in segmenter.feed([mark], len(data), 21.0)] == [len(data)]
+    if how == "switch":
+        segmenter.switch(len(data))
+    assert (segmenter.finish(len(data)) if how == "end" else segmenter.feed([], len(data), 21.0)) == []
 
 
 def test_bytes_that_are_needed() -> None:
