@@ -7,15 +7,15 @@ from math import ceil
 
 from fastrelay.hls.borders import Borders
 from fastrelay.hls.jumps import Jumps
+from fastrelay.hls.steps import Steps
 from fastrelay.hls.tables import Tables, read_tables
 from fastrelay.mpegts.access import Mark
 from fastrelay.mpegts.clock import TICKS_PER_SECOND, ticks_between
-from fastrelay.mpegts.codecs import codec_of
 from fastrelay.mpegts.packet import PACKET_SIZE
 from fastrelay.mpegts.pids import has_payload
 from fastrelay.mpegts.programs import main_stream, stand_in_stream
 from fastrelay.mpegts.psi import ElementaryStream
-from fastrelay.mpegts.timeline import Moment, last_step, timeline, usual_size, usual_step
+from fastrelay.mpegts.timeline import Moment, timeline, usual_step
 
 STRETCH = 1.5
 """TARGETDURATION over the segment duration: room for key frames that do not come on the second."""
@@ -98,10 +98,7 @@ class Segmenter:
         self._borders = Borders()
         self._seen = -1
         self._jumps = Jumps(self._least)
-        self._step = 0.0
-        """Seconds from one access unit to the next, as the first segment had them."""
-        self._size = 0.0
-        """Packets of an access unit, likewise."""
+        self._steps = Steps(read)
         self._cuts: list[Cut] = []
 
     @property
@@ -181,7 +178,8 @@ class Segmenter:
         """A random-access point in the open segment."""
         assert self._open is not None and self._last is not None
         while self._has_jumped(point) and self._jumps.take(point.seconds):
-            self._cut_at_jump(point)
+            if not self._cut_at_jump(point):
+                break
         self._keep_limit(point.position, point.seconds, PACKET_SIZE)
         interval = point.seconds - self._last.seconds
         self._longest_interval = max(self._longest_interval, interval)
@@ -238,7 +236,7 @@ class Segmenter:
         if last is None or last.dts is None or point.dts is None:
             return False
         stamped = ticks_between(last.dts, point.dts) / TICKS_PER_SECOND
-        # How long the pictures were silent says the sound, which is not interleaved the same before and after.
+        # The sound says how long the pictures were silent, and it is not interleaved the same before and after.
         most = HOLE if self._open is not None and self._open.by_stand_in else JUMP
         return abs(stamped - (point.seconds - last.seconds)) > most
 
@@ -268,15 +266,9 @@ class Segmenter:
         if self.target is None:
             self.target = max(self._target_now(), ceil(duration - ROUNDS_DOWN))
         self._cuts.append(Cut(self._open, position, min(max(duration, 0.001), self.target + ROUNDS_DOWN)))
-        if not self._step:
-            self._learn_steps(self._open, position)
+        if not self._steps.known:
+            self._steps.learn(self._main, self._moments(self._open.position, position), position)
         self._open = self._last = None
-
-    def _learn_steps(self, start: Point, end: int) -> None:
-        main, moments = main_stream(start.tables.program), self._moments(start.position, end)
-        if main is not None and moments:
-            self._step = usual_step(moments)
-            self._size = usual_size(self._read(moments[0].offset, end), main.pid, moments)
 
     def _keep_limit(self, end: int, seconds: float, more: int = 0) -> None:
         """Cut somewhere before `end`, where media time is `seconds`, as often as segments would become too long.
@@ -309,7 +301,7 @@ class Segmenter:
         if (index <= 0 or start.by_stand_in) and not jumped and self._cut_by_stand_in(end):
             return True
         if late is not None and (index == 0 or jumped or self._is_hole(moments[index], moments[late])):
-            whole = moments[index].seconds + self._step_of(moments[:late])
+            whole = moments[index].seconds + self._steps.usual(moments[:late])
             self._cut(replace(self._point(moments[late]), discontinuity=True), whole)
         elif index > 0:
             self._cut(self._point(moments[index]), moments[index].seconds)
@@ -335,10 +327,11 @@ class Segmenter:
         heard = [moment.seconds for moment in self._stand_in(after.offset) if moment.offset > before.offset]
         return bool(heard) and heard[-1] - heard[0] > HOLE
 
-    def _cut_at_jump(self, point: Point) -> None:
+    def _cut_at_jump(self, point: Point) -> bool:
         """Cut at the access unit whose stamp jumped, somewhere behind the start and no later than `point`.
 
-        The next random-access point ends what lies between.
+        The next random-access point ends what lies between. False where it was a silence of the pictures instead, and
+        nothing was cut.
         """
         start = self._open
         assert start is not None
@@ -347,11 +340,12 @@ class Segmenter:
         if jump is None:
             # Another stream's stamps: there is no telling where on the way they took over.
             self._cut(replace(point, discontinuity=True))
-            return
+            return True
         if self._is_heard(moments[jump - 1], moments[jump]):
-            return
+            return False
         at = point if moments[jump].offset == point.position else self._point(moments[jump])
-        self._cut(replace(at, discontinuity=True), moments[jump - 1].seconds + self._step_of(moments[:jump]))
+        self._cut(replace(at, discontinuity=True), moments[jump - 1].seconds + self._steps.usual(moments[:jump]))
+        return True
 
     def _close(self, end: int) -> None:
         """The open segment ends at `end`, and no random-access point there tells when that is."""
@@ -360,7 +354,7 @@ class Segmenter:
             self._open = self._last = None
         while (start := self._open) is not None:
             moments = self._moments(start.position, end)
-            whole = (moments[-1].seconds if moments else 0.0) + self._last_step(moments, end)
+            whole = (moments[-1].seconds if moments else 0.0) + self._steps.last(self._main, moments, end)
             heard = self._stand_in(end)
             if heard and (start.by_stand_in or heard[-1].seconds > whole + HOLE):
                 whole = max(whole, heard[-1].seconds + usual_step(heard))
@@ -368,22 +362,15 @@ class Segmenter:
             if fits or not self._cut_between(end):
                 self._end(end, whole)
 
-    def _step_of(self, moments: list[Moment]) -> float:
-        return usual_step(moments) or self._step
-
-    def _last_step(self, moments: list[Moment], end: int) -> float:
-        """Seconds from the last of these access units of the open segment to what ends with it at `end`."""
+    @property
+    def _main(self) -> ElementaryStream | None:
+        """The main stream of the open segment."""
         assert self._open is not None
-        step, main = self._step_of(moments), main_stream(self._open.tables.program)
-        if main is None or not moments or codec_of(main).kind == "video":
-            return step
-        start = moments[0].offset
-        return last_step(self._read(start, end), main.pid, moments, step, self._size)
+        return main_stream(self._open.tables.program)
 
     def _moments(self, start: int, end: int) -> list[Moment]:
         """The access units of the main stream that begin in [start, end); reads all of these bytes."""
-        assert self._open is not None
-        return self._moments_of(main_stream(self._open.tables.program), start, end)
+        return self._moments_of(self._main, start, end)
 
     def _has_moments(self, start: int, end: int) -> bool:
         return bool(self._moments(start, end))
