@@ -13,6 +13,7 @@ const VIEWS = {
   channels: () => import('./channels.js'),
   playlists: () => import('./playlists.js'),
 };
+const FRESH = 2000; // ms in which somebody may click who waited for the page
 const loaded = new Map();
 
 function load(name) {
@@ -57,6 +58,7 @@ async function later() {
   await streams.told;
   for (const name of Object.keys(VIEWS)) load(name).catch(() => {});
   (await import('./plots.js')).start();
+  setTimeout(() => document.body.classList.remove('fresh'), FRESH);
 }
 
 // Followed as a link it would be the address of another view.

@@ -210,7 +210,7 @@ async def test_a_wrong_field_is_named_where_it_is(browser: Browser) -> None:
         await tab.run("await page.keyboard.press('Tab'); await page.keyboard.press('Enter')")
         await tab.run("await page.locator('#relay-path-error', { hasText: 'one' }).waitFor()")
         await tab.run("await page.keyboard.press('Escape')")
-        assert await tab.run("return await page.locator('dialog').count()") == 0
+        await tab.run("await page.locator('dialog').waitFor({ state: 'detached' })")
         assert (await server.get("/api/relays")).json()["total"] == 1
         await tab.run("await page.getByRole('button', { name: 'Delete' }).click()")
         await tab.run("await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()")
