@@ -155,7 +155,12 @@ class Playlists:
         playlist = await self.get(playlist_id)
         if playlist.url is None:
             raise UploadedPlaylistError(playlist.name)
-        return await self._to_the_end(self._fetch_and_import(playlist.entry, playlist_id))
+        try:
+            return await self._to_the_end(self._fetch_and_import(playlist.entry, playlist_id))
+        except StorageError:
+            # Was it deleted meanwhile, at whatever point? Then that is why.
+            await self.get(playlist_id)
+            raise
 
     async def delete(self, playlist_id: int) -> None:
         """Its channels are gone at once and for good. Raises UnknownPlaylistError, ConfiguredPlaylistError."""

@@ -4,6 +4,8 @@ import asyncio
 import gzip
 from typing import Any
 
+import pytest
+
 from tests.kit.behaviours import body
 from tests.kit.origin import Origin
 from tests.kit.server import POLL, Server
@@ -90,7 +92,8 @@ async def until(server: Server, expected: dict[int, tuple[str, list[str]]], with
         await asyncio.sleep(POLL)
 
 
-async def test_a_list_that_is_deleted_while_it_is_refreshed_stays_deleted() -> None:
+@pytest.mark.parametrize("staged", [False, True], ids=["while it is fetched", "while it is read"])
+async def test_a_list_that_is_deleted_while_it_is_refreshed_stays_deleted(staged: bool) -> None:
     async with Origin() as origin, Server() as server:
         many = text(*((str(number), f"N{number}", f"http://a/{number}") for number in range(30_000)))
         url = origin.route("/list", body(text(("a", "A", "http://a/1")).encode(), TYPE))
@@ -98,6 +101,9 @@ async def test_a_list_that_is_deleted_while_it_is_refreshed_stays_deleted() -> N
         origin.route("/list", body(many.encode(), TYPE))
         refreshing = asyncio.create_task(server.post("/api/playlists/1/refresh"))
         await origin.wait_for(lambda origin: origin.requests("/list") == 2)
+        while staged and not any(server.data.glob("incoming/*/staging")):
+            assert not refreshing.done()
+            await asyncio.sleep(POLL)
         assert (await server.post("/api/playlists/1", method="DELETE")).status == 204
         reply = await refreshing
         assert (reply.status, reply.json()["error"]["code"]) == (404, "playlist_not_found")
