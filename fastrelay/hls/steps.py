@@ -19,8 +19,8 @@ class Steps:
         """Packets of an access unit."""
 
     def learn(self, main: ElementaryStream | None, moments: list[Moment], end: int) -> None:
-        """`moments` are the access units of a segment that ends at `end`. Only the first one that has any counts."""
-        if not self._step and main is not None and moments:
+        """`moments` are the access units of a segment that ends at `end`."""
+        if main is not None and moments:
             self._step = usual_step(moments)
             self._size = usual_size(self._read(moments[0].offset, end), main.pid, moments)
 

@@ -59,12 +59,9 @@ class Answers:
     def write_again(self, response: Response) -> int:
         """An answer that was given before, to a GET of HTTP/1.1 behind which the connection goes on."""
         stamp = self._connections.stamp
-        if len(response.body) > JOIN_MAX:
-            return self._put_whole(render_head(response, stamp, KEEP), response.body)
-        whole = render_kept(response, stamp)
-        self._transport.write(whole)
-        self._reading.wrote(len(whole))
-        return len(whole)
+        if len(response.body) <= JOIN_MAX:
+            return self._put(render_kept(response, stamp))
+        return self._put_whole(render_head(response, stamp, KEEP), response.body)
 
     def write_last(self, response: Response, *, bodiless: bool) -> int:
         """The answer to what may be no request at all, so that it has no head."""

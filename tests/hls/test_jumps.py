@@ -138,6 +138,21 @@ def test_pictures_that_return_from_a_silence_on_another_time_line_are_a_disconti
     assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [at]
 
 
+def test_a_jump_soon_after_a_silence_of_the_pictures_is_a_discontinuity() -> None:
+    """The sound comes a second earlier since the silence, which looks like a jump; that has not used up all there may
+    be together."""
+    stream = Stream(chunk=1 << 20)
+    for _ in range(6):
+        stream.sounding(KEY, *[H264_P] * 24)
+    stream.sounding(*[b""] * 250).sounding(*[b""] * 250, ahead=1.0).sounding(KEY, *[H264_P] * 24, ahead=1.0)
+    at = len(stream.data)
+    stream.jump(1000)
+    for _ in range(9):
+        stream.sounding(KEY, *[H264_P] * 24, ahead=1.0)
+    stream.finish()
+    assert [cut.start.position for cut in stream.cuts if cut.start.discontinuity] == [at]
+
+
 def jumps_inside(stream: Stream, cut: Cut) -> int:
     return sum(moment.jumped for moment in timeline(stream.data[cut.start.position : cut.end], VIDEO))
 

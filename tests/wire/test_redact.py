@@ -201,6 +201,11 @@ def test_any_text_can_be_redacted_twice_with_the_same_result(text: str) -> None:
     assert redact(once) == once
 
 
+def test_what_is_left_of_a_text_may_look_like_another_url() -> None:
+    shown = redact("rtp%3a%2f%2f?token=%20%20#%3D3f9a8c0d77e14b6a%20/token/?token=")
+    assert redact(shown) == shown
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     st.sampled_from([*CASES, *TOKENS]),
